@@ -1,0 +1,137 @@
+"""Redirect URIs: which may be registered, and which request matches (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from urllib.parse import SplitResult, urlsplit
+
+MAX_CHARACTERS = 2_000
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
+
+_URI_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\Z|\[[0-9a-f:.]+\]\Z")
+_PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
+_LOOPBACK = re.compile(r"http://(?P<host>127\.0\.0\.1|\[::1\])(?::(?P<port>[0-9]{1,5}))?(?P<rest>(?:[/?].*)?)\Z")
+
+
+def problem(uri: str) -> str | None:
+    """Return why ``uri`` can't be registered, as a sentence for the person who registers it, or None if it can."""
+    if not uri or len(uri) > MAX_CHARACTERS:
+        return f"A redirect URI has 1 to {MAX_CHARACTERS} characters; this one has {len(uri)}."
+    if not _URI_CHARACTERS.match(uri):
+        return "A redirect URI may hold only the ASCII characters of RFC 3986; percent-encode all others."
+    if "#" in uri:
+        return "A redirect URI must not have a fragment (the part behind #); remove it (RFC 6749 section 3.1.2)."
+    if "*" in uri:
+        return "Wildcards are not supported, as they let others catch codes; register each redirect URI by itself."
+    scheme, separator, _ = uri.partition(":")
+    if not separator or not _SCHEME.match(scheme):
+        return "A redirect URI is absolute and begins with a scheme in lower case, such as https://."
+    if scheme in ("https", "http"):
+        return _web_problem(uri, scheme)
+    if "." not in scheme:
+        return (
+            "A private-use scheme must be a domain name that you control, in reverse order, so it has a dot: "
+            "com.example.app:/callback (RFC 8252 section 7.1). For the web use https://."
+        )
+    return None if len(uri) > len(scheme) + 1 else "A redirect URI needs a path behind its scheme."
+
+
+def _web_problem(uri: str, scheme: str) -> str | None:
+    parts = _split(uri)
+    if parts is None or not uri.startswith(f"{scheme}://"):
+        return "This is not a URL with a host: https://app.example/callback is the form."
+    if "@" in parts.netloc:
+        return "A redirect URI must not hold a user name or password before its host; remove the part up to @."
+    host, port = _host_and_port(parts.netloc)
+    if not _HOST.match(host):
+        return "The host must be a domain name in lower-case ASCII (punycode for others) without a trailing dot."
+    if port is not None and not (_PORT.match(port) and int(port) <= 65535):
+        return "The port must be a number from 1 to 65535, or be left out together with its colon."
+    if any(segment in (".", "..", "%2e", "%2e%2e", ".%2e", "%2e.") for segment in parts.path.lower().split("/")):
+        return "The path must not hold the segments . and .., as browsers resolve them; write the resolved path."
+    if scheme == "http" and host not in LOOPBACK_HOSTS:
+        return "http:// is accepted for loopback (127.0.0.1, [::1], localhost) only; use https://."
+    return None
+
+
+def is_loopback(uri: str) -> bool:
+    """True where the code goes to a program on the user's own machine, whose identity nobody proves."""
+    parts = _split(uri)
+    return parts is not None and parts.scheme == "http" and _host_and_port(parts.netloc)[0] in LOOPBACK_HOSTS
+
+
+def is_claimed_https(uri: str) -> bool:
+    return uri.startswith("https://")
+
+
+def host_of(uri: str) -> str:
+    """Return what to show a person as the place that a code goes to: host and port, or the private-use scheme."""
+    parts = _split(uri)
+    if parts is None:
+        return ""
+    return parts.netloc if parts.scheme in ("http", "https") else f"{parts.scheme}:"
+
+
+def matches(registered: str, requested: str) -> bool:
+    """True for the same string, and for a loopback address that differs in its port alone (RFC 8252 §7.3)."""
+    if registered == requested:
+        return True
+    ours, theirs = _LOOPBACK.match(registered), _LOOPBACK.match(requested)
+    if ours is None or theirs is None or not _URI_CHARACTERS.match(requested) or "#" in requested:
+        return False
+    port = theirs["port"]
+    if port is not None and not (_PORT.match(port) and int(port) <= 65535):
+        return False
+    return (ours["host"], ours["rest"]) == (theirs["host"], theirs["rest"])
+
+
+def explain_mismatch(registered: Iterable[str], requested: str) -> str:
+    """Name the registered URI that is nearest to ``requested`` and the first part that differs.
+
+    For the log and the page under DEBUG only: it repeats what arrived, with each odd character as a question mark.
+    """
+    candidates = list(registered)
+    shown = re.sub(r"[^\x21-\x7e]", "?", requested[:300])
+    if not candidates:
+        return f"The client has no redirect URI registered; the request named {shown}."
+    nearest = max(candidates, key=lambda uri: SequenceMatcher(None, uri, requested[:MAX_CHARACTERS]).ratio())
+    difference = _first_difference(nearest, requested)
+    return f"The request named {shown}, the nearest registered one is {nearest}; {difference}."
+
+
+def _first_difference(registered: str, requested: str) -> str:
+    ours, theirs = _split(registered), _split(requested)
+    if ours is None or theirs is None:
+        return "the request's is not a URI"
+    parts = {
+        "scheme": (ours.scheme, theirs.scheme),
+        "host": (_host_and_port(ours.netloc)[0], _host_and_port(theirs.netloc)[0]),
+        "port": (_host_and_port(ours.netloc)[1], _host_and_port(theirs.netloc)[1]),
+        "path": (ours.path, theirs.path),
+        "query": (ours.query, theirs.query),
+        "fragment": (ours.fragment, theirs.fragment),
+    }
+    for name, (our, their) in parts.items():
+        if our != their:
+            if name == "path" and our.rstrip("/") == (their or "").rstrip("/"):
+                return "they differ in the trailing slash of the path"
+            return f"they differ in the {name}"
+    return "they differ in letter case or encoding"
+
+
+def _split(uri: str) -> SplitResult | None:
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        return None
+
+
+def _host_and_port(netloc: str) -> tuple[str, str | None]:
+    host, colon, port = netloc.rpartition(":")
+    if not colon or port.endswith("]"):
+        return netloc, None
+    return host, port
