@@ -31,7 +31,10 @@ class AuthorizationRequest:
     max_age: int | None = None
 
     def encode(self, authorization_endpoint: str, *, extra: Mapping[str, str] | None = None) -> str:
-        """Return the finished URL for the user to visit; ``extra`` adds a provider's own parameters."""
+        """Return the finished URL for the user to visit; ``extra`` adds a provider's own parameters.
+
+        A parameter that this request holds is never replaced by ``extra``; one that it leaves out may come from there.
+        """
         pairs: list[tuple[str, str | None]] = [
             ("response_type", "code"),
             ("client_id", self.client_id),
@@ -45,7 +48,7 @@ class AuthorizationRequest:
             ("login_hint", self.login_hint),
             ("max_age", None if self.max_age is None else str(self.max_age)),
         ]
-        named = {name for name, _ in pairs}
+        named = {name for name, value in pairs if value}
         pairs += [(name, value) for name, value in (extra or {}).items() if name not in named]
         return add_to_query(authorization_endpoint, pairs)
 

@@ -17,7 +17,8 @@ NONE = "none"
 AUTHENTICATION_METHODS = (CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE)
 
 _VSCHAR = re.compile(r"[\x20-\x7e]+\Z")
-_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2}) *\Z", re.IGNORECASE)
+# ASCII as well, since IGNORECASE alone lets the long s and the Kelvin sign pass for s and k.
+_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2}) *\Z", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

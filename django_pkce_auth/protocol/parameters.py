@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of one message; its ``repr`` shows names only, as values may be secrets."""
+    """The parameters of one message; its ``repr`` shows none of them, as any may be a secret."""
 
     values: Mapping[str, tuple[str, ...]] = field(repr=False)
 
@@ -37,7 +37,7 @@ class Parameters:
 
     @classmethod
     def of(cls, **values: str) -> Self:
-        return cls({name: (value,) for name, value in values.items()})
+        return cls({name: (value,) for name, value in values.items() if value})
 
     def get(self, name: str) -> str | None:
         """Return the value, or None where the parameter was left out."""

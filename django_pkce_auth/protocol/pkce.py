@@ -32,12 +32,12 @@ def check_challenge(challenge: str | None, method: str | None) -> str:
         raise OAuthError(INVALID_REQUEST, "code_challenge_method plain is not accepted; send S256.")
     if method != S256:
         raise OAuthError(INVALID_REQUEST, "code_challenge_method is not one that this server knows; send S256.")
-    if not _CHALLENGE.match(challenge):
+    if len(challenge) != 43:
         raise OAuthError(
-            INVALID_REQUEST,
-            f"code_challenge has {len(challenge)} characters or other than base64url ones; S256 gives exactly 43 of "
-            "A-Z, a-z, 0-9, - and _, without padding.",
+            INVALID_REQUEST, f"code_challenge has {len(challenge)} characters; S256 gives exactly 43, without padding."
         )
+    if not _CHALLENGE.match(challenge):
+        raise OAuthError(INVALID_REQUEST, "code_challenge may hold only A-Z, a-z, 0-9, - and _ (base64url).")
     return challenge
 
 

@@ -8,9 +8,10 @@ from difflib import SequenceMatcher
 from urllib.parse import SplitResult, urlsplit
 
 MAX_CHARACTERS = 2_000
+_COMPARED_CHARACTERS = 200  # what explain_mismatch weighs: its comparison is cubic at worst
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
-_URI_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
+_URI_CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+\Z")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\Z|\[[0-9a-f:.]+\]\Z")
 _PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
@@ -22,7 +23,7 @@ def problem(uri: str) -> str | None:
     if not uri or len(uri) > MAX_CHARACTERS:
         return f"A redirect URI has 1 to {MAX_CHARACTERS} characters; this one has {len(uri)}."
     if not _URI_CHARACTERS.match(uri):
-        return "A redirect URI may hold only the ASCII characters of RFC 3986; percent-encode all others."
+        return "A redirect URI may hold only the ASCII characters of RFC 3986; percent-encode all others, % as %25."
     if "#" in uri:
         return "A redirect URI must not have a fragment (the part behind #); remove it (RFC 6749 section 3.1.2)."
     if "*" in uri:
@@ -95,18 +96,19 @@ def explain_mismatch(registered: Iterable[str], requested: str) -> str:
     For the log and the page under DEBUG only: it repeats what arrived, with each odd character as a question mark.
     """
     candidates = list(registered)
-    shown = re.sub(r"[^\x21-\x7e]", "?", requested[:300])
+    shown = _printable(requested[:300])
     if not candidates:
         return f"The client has no redirect URI registered; the request named {shown}."
-    nearest = max(candidates, key=lambda uri: SequenceMatcher(None, uri, requested[:MAX_CHARACTERS]).ratio())
+    compared = requested[:_COMPARED_CHARACTERS]
+    nearest = max(candidates, key=lambda uri: SequenceMatcher(None, uri[:_COMPARED_CHARACTERS], compared).ratio())
     difference = _first_difference(nearest, requested)
-    return f"The request named {shown}, the nearest registered one is {nearest}; {difference}."
+    return f"The request named {shown}, the nearest registered one is {_printable(nearest)}; {difference}."
 
 
 def _first_difference(registered: str, requested: str) -> str:
     ours, theirs = _split(registered), _split(requested)
     if ours is None or theirs is None:
-        return "the request's is not a URI"
+        return "one of them is not a URI"
     parts = {
         "scheme": (ours.scheme, theirs.scheme),
         "host": (_host_and_port(ours.netloc)[0], _host_and_port(theirs.netloc)[0]),
@@ -117,10 +119,15 @@ def _first_difference(registered: str, requested: str) -> str:
     }
     for name, (our, their) in parts.items():
         if our != their:
-            if name == "path" and our.rstrip("/") == (their or "").rstrip("/"):
+            if name == "path" and ours.path.rstrip("/") == theirs.path.rstrip("/"):
                 return "they differ in the trailing slash of the path"
             return f"they differ in the {name}"
-    return "they differ in letter case or encoding"
+    # urlsplit lowers the scheme and drops line ends, control characters at the beginning, and an empty ? or #.
+    return "they differ in the letter case of the scheme, a bare ? or #, or an invisible character"
+
+
+def _printable(text: str) -> str:
+    return re.sub(r"[^\x21-\x7e]", "?", text)
 
 
 def _split(uri: str) -> SplitResult | None:

@@ -146,9 +146,9 @@ def _token_type(value: object) -> str:
 
 
 def _seconds(value: object) -> int | None:
-    """Read a lifetime leniently: digits in a string count, nonsense and what is not positive counts as not said."""
+    """Read a lifetime leniently: digits in a string count, nonsense and what is below one second counts as not said."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:12])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 10**10:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 10**10:
         return None
     return int(value)

@@ -1,0 +1,26 @@
+"""The grants that the token endpoint knows: one file a grant, one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from ...conf import Settings
+from ...protocol.client_authentication import ClientCredentials
+from ...protocol.parameters import Parameters
+from ...protocol.token import TokenResponse
+from .authorization_code import exchange_code
+from .refresh_token import exchange_refresh_token
+
+
+class Grant(Protocol):
+    def __call__(
+        self, parameters: Parameters, credentials: ClientCredentials, *, settings: Settings, now: datetime
+    ) -> TokenResponse: ...
+
+
+GRANTS: Mapping[str, Callable[..., TokenResponse] | Grant] = {
+    "authorization_code": exchange_code,
+    "refresh_token": exchange_refresh_token,
+}

@@ -1,0 +1,3 @@
+"""Gathers the admin of both roles, where Django looks for it."""
+
+from .server import admin as server_admin  # noqa: F401

@@ -1,0 +1,89 @@
+"""System checks: what is wrong with the settings is said before the first request."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from . import conf
+from .protocol.scopes import is_scope_token
+
+
+@register("pkce_auth")
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """E001 unusable, E002 unknown key, E003 not https, E004 keys, E005 bad key, E006 scope, E007 policy."""
+    try:
+        settings = conf.settings()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), hint="See the README's settings.", id="pkce_auth.E001"), *_unknown_keys()]
+    return [*_unknown_keys(), *_https(settings), *_keys(settings), *_scopes(settings), *_policies(settings)]
+
+
+def _unknown_keys() -> list[CheckMessage]:
+    raw = getattr(django_settings, "PKCE_AUTH", None)
+    found: list[CheckMessage] = []
+    for key in sorted(str(key) for key in raw if key not in conf.KEYS) if isinstance(raw, dict) else ():
+        near = get_close_matches(key.upper(), conf.KEYS, n=1, cutoff=0.4)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(sorted(conf.KEYS))}."
+        found.append(Error(f"PKCE_AUTH has the unknown key {key!r}.", hint=hint, id="pkce_auth.E002"))
+    return found
+
+
+def _https(settings: conf.Settings) -> list[CheckMessage]:
+    if settings.issuer.startswith("https://") or conf.is_loopback_url(settings.issuer):
+        return []
+    message = f"PKCE_AUTH['ISSUER'] is {settings.issuer!r}: codes and tokens would travel in clear."
+    hint = "Serve the project over https and write https:// here; http:// is for loopback hosts."
+    return [(Warning if django_settings.DEBUG else Error)(message, hint=hint, id="pkce_auth.E003")]
+
+
+def _keys(settings: conf.Settings) -> list[CheckMessage]:
+    if settings.providers and not settings.encryption_keys:
+        error = conf.missing("ENCRYPTION_KEYS")
+        return [Error(str(error), hint="The tokens of connections are stored encrypted.", id="pkce_auth.E004")]
+    if not settings.encryption_keys:
+        return []
+    from cryptography.fernet import Fernet
+
+    found: list[CheckMessage] = []
+    for position, key in enumerate(settings.encryption_keys):
+        try:
+            Fernet(key)
+        except ValueError:
+            message = f"PKCE_AUTH['ENCRYPTION_KEYS'][{position}] is no key: a key is 32 bytes in URL-safe base64."
+            hint = 'Make one with python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())".'
+            found.append(Error(message, hint=hint, id="pkce_auth.E005"))
+    return found
+
+
+def _scopes(settings: conf.Settings) -> list[CheckMessage]:
+    bad = [scope for scope in settings.scopes if not isinstance(scope, str) or not is_scope_token(scope)]
+    return [
+        Error(
+            f"PKCE_AUTH['SCOPES'] has {scope!r}, which can't be a scope.",
+            hint="A scope is printable ASCII without spaces, double quotes and backslashes (RFC 6749 section 3.3).",
+            id="pkce_auth.E006",
+        )
+        for scope in bad
+    ]
+
+
+def _policies(settings: conf.Settings) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for key, dotted, base in (
+        ("SERVER_POLICY", settings.server_policy, "django_pkce_auth.server.policy.ServerPolicy"),
+        ("CLIENT_POLICY", settings.client_policy, "django_pkce_auth.client.policy.ClientPolicy"),
+    ):
+        try:
+            usable = issubclass(import_string(dotted), import_string(base))
+        except (ImportError, TypeError):
+            usable = False
+        if not usable:
+            message = f"PKCE_AUTH[{key!r}] is {dotted!r}, which is no subclass of {base}."
+            found.append(Error(message, hint="Write the dotted path of your subclass.", id="pkce_auth.E007"))
+    return found

@@ -1,0 +1,81 @@
+"""Storing what a flow brought, and finding whose account it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, router, transaction
+
+from ..secrets import digest
+from ..signals import connection_made, send_after_commit
+from .errors import ConnectError
+from .flow import Completed, expires_at, granted_scope
+from .models import Connection
+from .policy import Account
+from .providers import Provider
+
+
+class AccountTaken(ConnectError):
+    """The account at the provider is connected to another user here."""
+
+
+def account_digest(provider: Provider, account: Account) -> bytes | None:
+    """Return what identifies an account for good: (provider, issuer, subject), compared byte by byte."""
+    if account.subject is None:
+        return None
+    return digest(f"{provider.slug}\0{provider.issuer}\0{account.subject}")
+
+
+def find(provider: Provider, account: Account) -> Connection | None:
+    """Return the connection of this very account, whoever has it."""
+    identity = account_digest(provider, account)
+    if identity is None:
+        return None
+    rows = Connection.objects.using(router.db_for_write(Connection)).select_related("user")
+    return rows.filter(account_digest=identity).first()
+
+
+def store(completed: Completed, *, user: Any, now: datetime) -> Connection:
+    """Keep the tokens on the user's connection of that account, new or as it was; raises AccountTaken."""
+    using = router.db_for_write(Connection)
+    try:
+        with transaction.atomic(using=using):
+            return _store(completed, user, now, using)
+    except IntegrityError:
+        # Another request stored the same account since we looked; now it is there to be found.
+        with transaction.atomic(using=using):
+            return _store(completed, user, now, using)
+
+
+def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connection:
+    provider, account, tokens = completed.provider, completed.account, completed.tokens
+    connection = _existing(completed, user, using)
+    if connection is not None and connection.user_id != user.pk:
+        raise AccountTaken(f"This {provider.name} account is connected to another user here.")
+    created = connection is None
+    if connection is None:
+        connection = Connection(user=user, provider=provider.slug, created_at=now)
+    connection.issuer = provider.issuer
+    connection.subject = account.subject
+    connection.account_digest = account_digest(provider, account)
+    connection.label = account.label
+    connection.picture_url = account.picture_url
+    connection.scope = granted_scope(tokens, completed.attempt.scope)
+    connection.status = Connection.Status.ACTIVE
+    connection.updated_at = now
+    connection.raw_access_token = tokens.access_token
+    # A provider that gives no new refresh token at a repeated consent leaves the old one in force.
+    connection.raw_refresh_token = tokens.refresh_token or connection.raw_refresh_token
+    connection.access_token_expires_at = expires_at(tokens, now)
+    connection.save(using=using)
+    send_after_commit(connection_made, sender=Connection, using=using, connection=connection, created=created)
+    return connection
+
+
+def _existing(completed: Completed, user: Any, using: str) -> Connection | None:
+    if completed.account.subject is not None:
+        return find(completed.provider, completed.account)
+    # A provider that names no account has one connection a user.
+    rows = Connection.objects.using(using).filter(user=user, provider=completed.provider.slug, account_digest=None)
+    return rows.first()

@@ -1,0 +1,140 @@
+"""Connect and log in: from the link to the stored connection."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from ..conf import Settings, policy
+from ..conf import settings as current_settings
+from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, decode_response
+from ..protocol.parameters import Parameters
+from ..protocol.scopes import format_scope
+from ..protocol.token import AuthorizationCodeTokenRequest, TokenResponse
+from ..transport import Transport
+from . import attempts, browser
+from .errors import ConnectError, ProviderRefused
+from .models import ConnectAttempt
+from .policy import Account, ClientPolicy
+from .providers import Provider, get_provider
+
+logger = logging.getLogger("django_pkce_auth.client")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A callback that was checked and exchanged. Only ``complete`` makes one."""
+
+    attempt: ConnectAttempt
+    provider: Provider
+    tokens: TokenResponse
+    account: Account
+
+
+class WrongIssuer(ConnectError):
+    """The answer is not from the provider that was asked: a mix-up attack, or a wrong ``issuer`` in the settings."""
+
+
+def authorization_url(
+    request: HttpRequest,
+    provider: str,
+    *,
+    next_url: str = "",
+    login: bool = False,
+    settings: Settings | None = None,
+    now: datetime | None = None,
+) -> str:
+    """Return the finished authorization URL for ``<a href="…">Connect your account</a>`` (RFC 6749 §4.1.1).
+
+    State and verifier are kept here for this browser for 10 minutes; the response must carry the attempt's cookie,
+    which ``ConnectLinkMiddleware`` sees to. Raises UnknownProvider or ProviderUnavailable.
+    """
+    settings = settings or current_settings()
+    client_policy: ClientPolicy = policy(settings.client_policy)
+    target = get_provider(provider, settings=settings, transport=client_policy.transport())
+    redirect_uri = settings.absolute(reverse("pkce_auth:callback", args=[provider]))
+    begun = attempts.create(
+        target,
+        browser=browser.read_or_new(request, settings),
+        user=None if login else request.user,
+        purpose=ConnectAttempt.Purpose.LOGIN if login else ConnectAttempt.Purpose.CONNECT,
+        redirect_uri=redirect_uri,
+        next_url=safe_next(request, next_url),
+        scope=format_scope(target.settings.scopes),
+        now=now or timezone.now(),
+    )
+    message = AuthorizationRequest(
+        client_id=target.settings.client_id,
+        code_challenge=begun.code_challenge,
+        redirect_uri=redirect_uri,
+        scopes=target.settings.scopes,
+        state=begun.state,
+    )
+    return message.encode(target.authorize_url, extra=target.settings.extra_authorize_parameters)
+
+
+def safe_next(request: HttpRequest, url: str) -> str:
+    """Return ``url`` if it stays on this host, else the empty string: no open redirector (RFC 9700 §4.11)."""
+    ours = url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return url if ours and len(url) <= 2000 else ""
+
+
+def complete(
+    request: HttpRequest,
+    provider: str,
+    parameters: Parameters,
+    *,
+    settings: Settings,
+    transport: Transport,
+    policy: ClientPolicy,
+    now: datetime,
+) -> Completed:
+    """Check the callback (``iss``, then ``state``, then ``error``) and redeem its code.
+
+    Raises OAuthError for a malformed answer, WrongIssuer, AttemptRefused, ProviderRefused and ProviderUnavailable.
+    """
+    target = get_provider(provider, settings=settings, transport=transport)
+    response = decode_response(parameters)
+    _check_issuer(response.iss, target)
+    attempt = attempts.take(
+        state=response.state,
+        browser=browser.read(request, settings),
+        provider=provider,
+        user=request.user if request.user.is_authenticated else None,
+        now=now,
+    )
+    if attempt.issuer != target.issuer:
+        raise WrongIssuer("the attempt was begun for another issuer than the settings name now")
+    if isinstance(response, AuthorizationErrorResponse):
+        raise ProviderRefused(response.error, response.error_description or "")
+    tokens = target.exchange(
+        AuthorizationCodeTokenRequest(
+            code=response.code, code_verifier=attempt.code_verifier or None, redirect_uri=attempt.redirect_uri
+        ),
+        transport=transport,
+    )
+    userinfo = target.userinfo(tokens.access_token, transport=transport) if target.userinfo_url else {}
+    return Completed(attempt, target, tokens, policy.account(target, userinfo))
+
+
+def _check_issuer(iss: str | None, provider: Provider) -> None:
+    """RFC 9207 §2.4: compare as strings; what names no issuer is not from a provider that always does."""
+    if not provider.issuer or (iss is None and not provider.sends_iss):
+        return
+    if iss != provider.issuer:
+        raise WrongIssuer("the answer names no issuer" if iss is None else "the answer names another issuer")
+
+
+def expires_at(tokens: TokenResponse, now: datetime) -> datetime | None:
+    return None if tokens.expires_in is None else now + timedelta(seconds=tokens.expires_in)
+
+
+def granted_scope(tokens: TokenResponse, asked: str) -> str:
+    """Return the scope that was granted: what was asked, where the answer does not say (RFC 6749 §5.1)."""
+    return asked if tokens.scopes is None else format_scope(tokens.scopes)

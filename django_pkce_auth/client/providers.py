@@ -1,0 +1,148 @@
+"""A provider, ready to be talked to: its endpoints, and the three requests that we send it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..conf import ProviderSettings, Settings
+from ..protocol.bearer import encode as bearer_header
+from ..protocol.client_authentication import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE, ClientCredentials
+from ..protocol.errors import OAuthError
+from ..protocol.metadata import ServerMetadata, well_known_urls
+from ..protocol.pkce import S256
+from ..protocol.token import AuthorizationCodeTokenRequest, RefreshTokenRequest, TokenResponse, decode_error
+from ..transport import Answer, Transport, TransportError
+from .errors import ConnectError, ProviderRefused, ProviderUnavailable
+
+METADATA_SECONDS = 3600
+
+
+class UnknownProvider(ConnectError):
+    """No entry of ``PKCE_AUTH["PROVIDERS"]`` has this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Another authorization server, as this project is registered there."""
+
+    settings: ProviderSettings
+    authorize_url: str
+    token_url: str
+    revoke_url: str = ""
+    userinfo_url: str = ""
+    sends_iss: bool = False
+    """The provider says that it names itself in each answer, so one without ``iss`` is not from it (RFC 9207 §2.4)."""
+    credentials: ClientCredentials = field(default_factory=lambda: ClientCredentials(""), repr=False)
+
+    @property
+    def slug(self) -> str:
+        return self.settings.slug
+
+    @property
+    def name(self) -> str:
+        return self.settings.display_name
+
+    @property
+    def issuer(self) -> str:
+        return self.settings.issuer
+
+    def exchange(self, request: AuthorizationCodeTokenRequest, *, transport: Transport) -> TokenResponse:
+        """Redeem a code; raises ProviderRefused or ProviderUnavailable."""
+        return self._token_request(request.encode(), transport)
+
+    def refresh(self, request: RefreshTokenRequest, *, transport: Transport) -> TokenResponse:
+        """Get a new access token; raises ProviderRefused or ProviderUnavailable."""
+        return self._token_request(request.encode(), transport)
+
+    def userinfo(self, access_token: str, *, transport: Transport) -> dict[str, Any]:
+        """Return what the provider says of the account; raises ProviderUnavailable."""
+        answer = _send(transport, "GET", self.userinfo_url, headers={"Authorization": bearer_header(access_token)})
+        members = answer.json()
+        if answer.status != 200 or not isinstance(members, dict):
+            raise ProviderUnavailable(f"The userinfo endpoint answered {answer.status}, not 200 with a JSON object.")
+        return members
+
+    def _token_request(self, pairs: Iterable[tuple[str, str | None]], transport: Transport) -> TokenResponse:
+        headers = {"Authorization": self.credentials.header()} if self.credentials.method == CLIENT_SECRET_BASIC else {}
+        form = [*pairs, *self.credentials.parameters()]
+        answer = _send(transport, "POST", self.token_url, headers=headers, form=form)
+        members = answer.json()
+        if not isinstance(members, dict) or answer.status >= 500:
+            raise ProviderUnavailable(f"The token endpoint answered {answer.status} with no JSON that could be used.")
+        if answer.status != 200:
+            error = decode_error(members)
+            raise ProviderRefused(error.error, error.description)
+        try:
+            return TokenResponse.decode(members)
+        except OAuthError as error:
+            raise ProviderRefused(error.error, error.description) from None
+
+
+def _send(transport: Transport, method: str, url: str, **rest: Any) -> Answer:
+    try:
+        return transport.request(method, url, **rest)
+    except TransportError as error:
+        raise ProviderUnavailable(str(error)) from None
+
+
+def get_provider(slug: str, *, settings: Settings, transport: Transport) -> Provider:
+    """Return the provider of this key, with its published endpoints where the settings name only its issuer.
+
+    Raises UnknownProvider, or ProviderUnavailable where its metadata can't be read.
+    """
+    entry = settings.providers.get(slug)
+    if entry is None:
+        raise UnknownProvider(f"There is no provider {slug!r} in PKCE_AUTH['PROVIDERS'].")
+    explicit = bool(entry.authorize_url and entry.token_url)
+    metadata = None if explicit else _metadata(entry, transport)
+    return Provider(
+        settings=entry,
+        authorize_url=entry.authorize_url or (metadata.authorization_endpoint if metadata else ""),
+        token_url=entry.token_url or (metadata.token_endpoint if metadata else ""),
+        revoke_url=entry.revoke_url or (metadata.revocation_endpoint if metadata else ""),
+        userinfo_url=entry.userinfo_url or (metadata.userinfo_endpoint if metadata else ""),
+        sends_iss=metadata.iss_parameter_supported if metadata else False,
+        credentials=_credentials(entry, metadata),
+    )
+
+
+def _credentials(entry: ProviderSettings, metadata: ServerMetadata | None) -> ClientCredentials:
+    if not entry.client_secret:
+        return ClientCredentials(entry.client_id)
+    method = entry.client_authentication
+    if not method:
+        offered = metadata.token_endpoint_auth_methods if metadata else (CLIENT_SECRET_BASIC,)
+        method = CLIENT_SECRET_BASIC if CLIENT_SECRET_BASIC in offered else CLIENT_SECRET_POST
+    return ClientCredentials(entry.client_id, None if method == NONE else entry.client_secret, method)
+
+
+_documents: dict[str, tuple[float, ServerMetadata]] = {}
+
+
+def _metadata(entry: ProviderSettings, transport: Transport) -> ServerMetadata:
+    """Return the issuer's metadata, kept in this process for an hour."""
+    kept = _documents.get(entry.issuer)
+    if kept is not None and time.monotonic() < kept[0]:
+        return kept[1]
+    metadata = _fetch_metadata(entry.issuer, transport)
+    if S256 not in metadata.code_challenge_methods and not entry.rejects_pkce:
+        raise ProviderUnavailable(
+            f"{entry.issuer} does not say that it supports PKCE with S256; without it a stolen code can be used. "
+            "If it is known to reject PKCE, set 'rejects_pkce': True for this provider."
+        )
+    _documents[entry.issuer] = (time.monotonic() + METADATA_SECONDS, metadata)
+    return metadata
+
+
+def _fetch_metadata(issuer: str, transport: Transport) -> ServerMetadata:
+    for url in well_known_urls(issuer):
+        answer = _send(transport, "GET", url)
+        if answer.status == 200:
+            try:
+                return ServerMetadata.decode(answer.json(), issuer=issuer)
+            except OAuthError as error:
+                raise ProviderUnavailable(f"{issuer}: {error.description}") from None
+    raise ProviderUnavailable(f"{issuer} publishes no metadata; name its authorize_url and token_url in the settings.")

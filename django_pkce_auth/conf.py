@@ -1,0 +1,231 @@
+"""``settings.PKCE_AUTH`` as frozen typed values, read live, so that ``override_settings`` works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+KEYS = frozenset(
+    {
+        "ISSUER",
+        "SCOPES",
+        "ENCRYPTION_KEYS",
+        "PROVIDERS",
+        "SERVER_POLICY",
+        "CLIENT_POLICY",
+        "AUTHORIZATION_CODE_LIFETIME",
+        "ACCESS_TOKEN_LIFETIME",
+        "REFRESH_TOKEN_LIFETIME",
+        "AUTHORIZATION_LIFETIME",
+    }
+)
+PROVIDER_KEYS = frozenset(
+    {
+        "name",
+        "issuer",
+        "authorize_url",
+        "token_url",
+        "revoke_url",
+        "userinfo_url",
+        "api_base_url",
+        "client_id",
+        "client_secret",
+        "client_authentication",
+        "scopes",
+        "login",
+        "create_users",
+        "rejects_pkce",
+        "extra_authorize_parameters",
+    }
+)
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One entry of ``PKCE_AUTH["PROVIDERS"]``: another authorization server that users connect to."""
+
+    slug: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    name: str = ""
+    issuer: str = ""
+    authorize_url: str = ""
+    token_url: str = ""
+    revoke_url: str = ""
+    userinfo_url: str = ""
+    api_base_url: str = ""
+    client_authentication: str = ""
+    scopes: tuple[str, ...] = ()
+    login: bool = False
+    create_users: bool = False
+    rejects_pkce: bool = False
+    extra_authorize_parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def display_name(self) -> str:
+        """What people read: ``name``, or the slug in words."""
+        return self.name or self.slug.replace("-", " ").replace("_", " ").title()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``PKCE_AUTH``, checked. Lifetimes are timedeltas; in the settings file they are seconds or timedeltas."""
+
+    issuer: str
+    scopes: Mapping[str, Any]
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    providers: Mapping[str, ProviderSettings]
+    server_policy: str
+    client_policy: str
+    authorization_code_lifetime: timedelta
+    access_token_lifetime: timedelta
+    refresh_token_lifetime: timedelta
+    authorization_lifetime: timedelta | None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the issuer: in front of every URL that we give to others."""
+        parts = urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def absolute(self, path: str) -> str:
+        return f"{self.origin}{path}"
+
+
+_last: tuple[object, Settings] | None = None
+
+
+def settings() -> Settings:
+    """Return the current settings; raises ImproperlyConfigured, with the mend, for what can't be used.
+
+    A parsed value is kept for as long as ``settings.PKCE_AUTH`` is the same object.
+    """
+    global _last
+    raw = getattr(django_settings, "PKCE_AUTH", None)
+    if _last is not None and _last[0] is raw:
+        return _last[1]
+    parsed = parse(raw)
+    _last = (raw, parsed)
+    return parsed
+
+
+def parse(raw: object) -> Settings:
+    if not isinstance(raw, Mapping):
+        raise ImproperlyConfigured(
+            "settings.PKCE_AUTH is missing or no dict; the least is "
+            'PKCE_AUTH = {"ISSUER": "https://this-project.example"}.'
+        )
+    issuer = raw.get("ISSUER")
+    if not isinstance(issuer, str) or (fault := issuer_fault(issuer)):
+        raise ImproperlyConfigured(
+            f"PKCE_AUTH['ISSUER'] {fault if isinstance(issuer, str) else 'is missing'}; set it to this project's own "
+            "address, such as https://example.com."
+        )
+    return Settings(
+        issuer=issuer,
+        scopes=_mapping(raw, "SCOPES"),
+        encryption_keys=_encryption_keys(raw.get("ENCRYPTION_KEYS", ())),
+        providers={slug: parse_provider(slug, entry) for slug, entry in _mapping(raw, "PROVIDERS").items()},
+        server_policy=raw.get("SERVER_POLICY", "django_pkce_auth.server.policy.ServerPolicy"),
+        client_policy=raw.get("CLIENT_POLICY", "django_pkce_auth.client.policy.ClientPolicy"),
+        authorization_code_lifetime=_lifetime(raw, "AUTHORIZATION_CODE_LIFETIME", 60),
+        access_token_lifetime=_lifetime(raw, "ACCESS_TOKEN_LIFETIME", 3600),
+        refresh_token_lifetime=_lifetime(raw, "REFRESH_TOKEN_LIFETIME", 30 * 86400),
+        authorization_lifetime=(
+            None if raw.get("AUTHORIZATION_LIFETIME") is None else _lifetime(raw, "AUTHORIZATION_LIFETIME", 0)
+        ),
+    )
+
+
+def issuer_fault(issuer: str) -> str | None:
+    """Return what is wrong with an issuer identifier (RFC 8414 §2), or None."""
+    try:
+        parts = urlsplit(issuer)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        return f"is {issuer!r}, which is no http(s) URL with a host"
+    if "?" in issuer or "#" in issuer:
+        return f"is {issuer!r}, which has a query or a fragment"
+    if issuer.endswith("/"):
+        return f"is {issuer!r}, which ends in a slash; issuers are compared character by character, so leave it out"
+    return None
+
+
+def is_loopback_url(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK_HOSTS
+
+
+def missing(key: str) -> ImproperlyConfigured:
+    """The exception for a key that what just ran can't do without."""
+    hints = {
+        "ENCRYPTION_KEYS": 'a list of keys; make one with python -c "from cryptography.fernet import Fernet; '
+        'print(Fernet.generate_key().decode())" and keep it out of the repository',
+    }
+    return ImproperlyConfigured(f"PKCE_AUTH[{key!r}] is missing: it takes {hints[key]}.")
+
+
+def policy(dotted_path: str) -> Any:
+    """Return an instance of the policy class that a setting names."""
+    return import_string(dotted_path)()
+
+
+def parse_provider(slug: str, entry: object) -> ProviderSettings:
+    where = f"PKCE_AUTH['PROVIDERS'][{slug!r}]"
+    if not isinstance(slug, str) or not slug.replace("-", "").replace("_", "").isalnum() or not slug.isascii():
+        raise ImproperlyConfigured(f"{where}: a provider's key is part of its URL; use a-z, 0-9, - and _.")
+    if not isinstance(entry, Mapping):
+        raise ImproperlyConfigured(f"{where} is no dict.")
+    if unknown := sorted(set(entry) - PROVIDER_KEYS):
+        raise ImproperlyConfigured(
+            f"{where} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(PROVIDER_KEYS))}."
+        )
+    if not entry.get("client_id"):
+        raise ImproperlyConfigured(f"{where} has no 'client_id'; the provider gave you one at registration.")
+    if not entry.get("issuer") and not (entry.get("authorize_url") and entry.get("token_url")):
+        raise ImproperlyConfigured(f"{where} needs 'issuer', or 'authorize_url' and 'token_url'.")
+    for key in ("issuer", "authorize_url", "token_url", "revoke_url", "userinfo_url", "api_base_url"):
+        _check_provider_url(f"{where}[{key!r}]", entry.get(key) or "")
+    if isinstance(entry.get("scopes", ()), str):
+        raise ImproperlyConfigured(f"{where}['scopes'] is a string; make it a list of scopes.")
+    return ProviderSettings(**{**entry, "slug": slug, "scopes": tuple(entry.get("scopes", ()))})
+
+
+def _check_provider_url(where: str, url: str) -> None:
+    if not url:
+        return
+    parts = urlsplit(url)
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback_url(url))):
+        raise ImproperlyConfigured(f"{where} is {url!r}; use https:// (http:// is accepted for loopback hosts only).")
+
+
+def _mapping(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, Mapping):
+        raise ImproperlyConfigured(f"PKCE_AUTH[{key!r}] is a {type(value).__name__}, not a dict.")
+    return value
+
+
+def _encryption_keys(value: object) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise ImproperlyConfigured("PKCE_AUTH['ENCRYPTION_KEYS'] is no list; even a single key stands in a list.")
+    return tuple(key.decode() if isinstance(key, bytes) else str(key) for key in value)
+
+
+def _lifetime(raw: Mapping[str, Any], key: str, default: int) -> timedelta:
+    value = raw.get(key, default)
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 10**9:
+        raise ImproperlyConfigured(
+            f"PKCE_AUTH[{key!r}] is {value!r}; it takes a number of seconds above 0, or a timedelta."
+        )
+    return timedelta(seconds=seconds)

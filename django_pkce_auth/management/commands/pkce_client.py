@@ -1,0 +1,127 @@
+"""manage.py pkce_client create|list|add-secret|disable"""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from ... import conf
+from ...secrets import generate
+from ...server.clients import add_secret, clean_redirect_uris, clean_scope
+from ...server.models import Client, RedirectURI
+
+
+class Command(BaseCommand):
+    help = "Register and manage OAuth clients of this authorization server."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|add-secret|disable")
+        create = actions.add_parser("create", help="Register a client; its secret is printed once.")
+        create.add_argument("name", help="The name that people read when they are asked for access.")
+        create.add_argument("--client-id", help="Generated if left out.")
+        create.add_argument(
+            "--public", action="store_true", help="Runs on the user's device or in a browser: no secret."
+        )
+        create.add_argument("--redirect-uri", action="append", default=[], metavar="URI", help="May be repeated.")
+        create.add_argument(
+            "--scope", action="append", default=[], help="A scope that it may ask for; may be repeated."
+        )
+        listing = actions.add_parser("list", help="List the clients; secrets are shown by fingerprint.")
+        added = actions.add_parser("add-secret", help="Add a secret; those that the client has keep working.")
+        disabled = actions.add_parser("disable", help="End the client's access at once.")
+        for action in (added, disabled):
+            action.add_argument("client_id")
+        for action in (create, added):
+            action.add_argument("--secret-env", metavar="VAR", help="Take a generated secret from this variable.")
+        for action in (create, listing, added, disabled):
+            action.add_argument("--json", action="store_true", help="Print JSON.")
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        try:
+            with transaction.atomic():
+                result = getattr(self, "_" + action.replace("-", "_"))(options)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(result, indent=2))
+        else:
+            for row in result if isinstance(result, list) else [result]:
+                self._print(row)
+
+    def _create(self, options: dict[str, Any]) -> dict[str, Any]:
+        public, client_id = options["public"], options["client_id"] or generate()
+        uris = clean_redirect_uris(options["redirect_uri"], public=public)
+        if Client.objects.filter(client_id=client_id).exists():
+            raise CommandError(f"There is a client {client_id} already; choose another --client-id.")
+        if public and options["secret_env"]:
+            raise CommandError("--secret-env is for confidential clients; a public client has no secret.")
+        client = Client(
+            client_id=client_id,
+            name=options["name"],
+            type=Client.Type.PUBLIC if public else Client.Type.CONFIDENTIAL,
+            scope=clean_scope(options["scope"], conf.settings().scopes),
+        )
+        client.full_clean()
+        client.save()
+        RedirectURI.objects.bulk_create(RedirectURI(client=client, uri=uri) for uri in uris)
+        return self._describe(client) | ({} if public else self._secret(client, options))
+
+    def _list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        clients = Client.objects.prefetch_related("redirect_uris", "secrets").order_by("name", "pk")
+        return [self._describe(client) for client in clients]
+
+    def _add_secret(self, options: dict[str, Any]) -> dict[str, Any]:
+        client = self._client(options["client_id"])
+        secret = self._secret(client, options)
+        return self._describe(client) | secret
+
+    def _disable(self, options: dict[str, Any]) -> dict[str, Any]:
+        client = self._client(options["client_id"])
+        if client.disabled_at is None:
+            client.disabled_at = timezone.now()
+            client.save(update_fields=["disabled_at"])
+        return self._describe(client)
+
+    def _client(self, client_id: str) -> Client:
+        client = Client.objects.filter(client_id=client_id).first()
+        if client is None:
+            raise CommandError(f"There is no client {client_id}; manage.py pkce_client list shows them.")
+        return client
+
+    def _secret(self, client: Client, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the secret to print: only a generated one, as whoever provisioned one has it."""
+        variable = options["secret_env"]
+        if variable is None:
+            return {"client_secret": add_secret(client, now=timezone.now())}
+        if not os.environ.get(variable):
+            raise CommandError(f"The environment variable {variable} is not set or empty.")
+        add_secret(client, raw=os.environ[variable], now=timezone.now())
+        return {}
+
+    def _describe(self, client: Client) -> dict[str, Any]:
+        return {
+            "client_id": client.client_id,
+            "name": client.name,
+            "type": client.type,
+            "scope": client.scope,
+            "redirect_uris": [row.uri for row in client.redirect_uris.all()],
+            "secrets": [row.fingerprint for row in client.secrets.all()],
+            "disabled_at": client.disabled_at.isoformat() if client.disabled_at else None,
+        }
+
+    def _print(self, row: dict[str, Any]) -> None:
+        for name, value in row.items():
+            shown = " ".join(value) if isinstance(value, list) else value
+            if shown and name != "client_secret":
+                self.stdout.write(f"{name:14} {shown}")
+        if "client_secret" in row:
+            self.stdout.write(f"{'client_secret':14} {row['client_secret']}")
+            self.stdout.write(self.style.WARNING("Store the secret now; it can't be shown again."))
+        self.stdout.write("")

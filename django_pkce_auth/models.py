@@ -1,0 +1,26 @@
+"""Gathers the models of both roles, where Django looks for them."""
+
+from .client.models import ConnectAttempt, Connection
+from .server.models import (
+    AccessToken,
+    AuthorizationCode,
+    Client,
+    ClientSecret,
+    Consent,
+    RedirectURI,
+    RefreshToken,
+    TokenFamily,
+)
+
+__all__ = [
+    "AccessToken",
+    "AuthorizationCode",
+    "Client",
+    "ClientSecret",
+    "ConnectAttempt",
+    "Connection",
+    "Consent",
+    "RedirectURI",
+    "RefreshToken",
+    "TokenFamily",
+]

@@ -1,0 +1,51 @@
+"""Client authentication (RFC 6749 §2.3)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from ..protocol.client_authentication import ClientCredentials
+from ..protocol.errors import INVALID_CLIENT, OAuthError
+from ..signals import client_authentication_failed
+from .models import Client
+from .querysets import KnownClient
+
+logger = logging.getLogger("django_pkce_auth.server")
+
+
+def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, now: datetime) -> Client:
+    """Return the client that ``credentials`` prove; raises OAuthError ``invalid_client``.
+
+    ``found`` is the client that the presented code or token belongs to, read together with it: where it is the one
+    that presents itself, nothing is read again.
+    """
+    readings = ((credentials.client_id, credentials.client_secret), *credentials.alternatives)
+    reason = "unknown client_id"
+    for client_id, client_secret in readings:
+        known = found if found and found.client.client_id == client_id else Client.objects.known(client_id)
+        if known is not None:
+            reason = _fault(known, client_secret, now)
+            if not reason:
+                return known.client
+    logger.warning(
+        "Client authentication failed: %s", reason, extra={"event": "client_authentication_failed", "reason": reason}
+    )
+    client_authentication_failed.send_robust(sender=Client, client_id=credentials.client_id, reason=reason)
+    # One text for all: a stranger must not learn which client exists. The log has the reason.
+    raise OAuthError(
+        INVALID_CLIENT,
+        "The client is unknown or disabled, or its secret is missing or wrong; the server's log says which.",
+        detail=reason,
+    )
+
+
+def _fault(known: KnownClient, client_secret: str | None, now: datetime) -> str:
+    client = known.client
+    if client.disabled_at is not None:
+        return "the client is disabled"
+    if not client.is_confidential:
+        return "a public client has no secret, but one was sent" if client_secret else ""
+    if not client_secret:
+        return "the client is confidential and sent no secret"
+    return "" if known.has_secret(client_secret, now) else "no secret of the client that is still valid matches"

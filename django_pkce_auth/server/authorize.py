@@ -1,0 +1,175 @@
+"""The authorization request as a service: what is asked, by whom, and what approval makes of it (RFC 6749 §4.1)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connections, router, transaction
+
+from .. import conf
+from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, AuthorizationResponse
+from ..protocol.errors import INVALID_SCOPE, UNAUTHORIZED_CLIENT, OAuthError
+from ..protocol.parameters import Parameters
+from ..protocol.redirect_uris import explain_mismatch, matches
+from ..protocol.scopes import format_scope
+from ..secrets import AUTHORIZATION_CODE, digest, generate
+from ..signals import code_issued, consent_given, send_after_commit
+from .models import AuthorizationCode, Client, Consent
+
+logger = logging.getLogger("django_pkce_auth.server")
+
+
+class UnsafeRequest(Exception):
+    """Client or redirect URI are wrong, so that the browser must not be sent anywhere: an error page is the answer.
+
+    ``public`` tells the person in front of it what is wrong and repeats nothing that arrived; ``detail`` is for the
+    log, and for the page under DEBUG.
+    """
+
+    def __init__(self, public: str, *, detail: str = "") -> None:
+        super().__init__(public)
+        self.public = public
+        self.detail = detail
+
+
+class RedirectableError(Exception):
+    """An error that goes back to the client, at a redirect URI that was checked (RFC 6749 §4.1.2.1)."""
+
+    def __init__(self, error: OAuthError, redirect_uri: str, state: str | None) -> None:
+        super().__init__(error.error)
+        self.error = error
+        self.redirect_uri = redirect_uri
+        self.state = state
+
+    def location(self, issuer: str) -> str:
+        response = AuthorizationErrorResponse(
+            error=self.error.error, error_description=self.error.description, state=self.state, iss=issuer
+        )
+        return response.encode(self.redirect_uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A request that passed every check. Only ``validate`` makes one."""
+
+    client: Client
+    request: AuthorizationRequest
+    redirect_uri: str
+    scopes: tuple[str, ...]
+
+    @property
+    def state(self) -> str | None:
+        return self.request.state
+
+    def refuse(self, error: str, description: str) -> RedirectableError:
+        return RedirectableError(OAuthError(error, description), self.redirect_uri, self.state)
+
+
+def validate(parameters: Parameters, *, settings: conf.Settings) -> Authorization:
+    """Check a request in the order of RFC 6749 §4.1.2.1; raises UnsafeRequest or RedirectableError. Two queries."""
+    client = _client(parameters)
+    redirect_uri = _redirect_uri(parameters, client)
+    try:
+        request = AuthorizationRequest.decode(parameters)
+        if "authorization_code" not in client.grant_types.split():
+            raise OAuthError(UNAUTHORIZED_CLIENT, "The client is not registered for the authorization code flow.")
+        scopes = _scopes(request, client, settings)
+    except OAuthError as error:
+        raise RedirectableError(error, redirect_uri, _state(parameters)) from error
+    return Authorization(client=client, request=request, redirect_uri=redirect_uri, scopes=scopes)
+
+
+def _client(parameters: Parameters) -> Client:
+    client_id = parameters.get("client_id")
+    if client_id is None:
+        raise UnsafeRequest("The link has no client_id. The app that sent you here must put its own into the link.")
+    found = Client.objects.primary().prefetch_related("redirect_uris").filter(client_id=client_id).first()
+    # Some databases compare text without regard to case; an identifier is equal or it is another one.
+    if found is None or found.client_id != client_id:
+        raise UnsafeRequest("The client_id in the link is not one of an app that is registered here.")
+    if found.disabled_at is not None:
+        raise UnsafeRequest("The app that sent you here has been disabled by this site's administrators.")
+    return found
+
+
+def _redirect_uri(parameters: Parameters, client: Client) -> str:
+    registered = [row.uri for row in client.redirect_uris.all()]
+    requested = parameters.get("redirect_uri")
+    if requested is None:
+        if len(registered) == 1:
+            return registered[0]
+        raise UnsafeRequest(
+            "The link has no redirect_uri. The app must name one, as it has not registered exactly one.",
+            detail=f"client {client.client_id} has {len(registered)} redirect URIs",
+        )
+    if any(matches(uri, requested) for uri in registered):
+        return requested
+    raise UnsafeRequest(
+        "The redirect_uri in the link is not one that the app has registered. It must be the same to the character; "
+        "only the port of a loopback address may differ.",
+        detail=explain_mismatch(registered, requested),
+    )
+
+
+def _state(parameters: Parameters) -> str | None:
+    """Return ``state`` for an error response, unless ``state`` is what is malformed."""
+    try:
+        return parameters.visible("state")
+    except OAuthError:
+        return None
+
+
+def _scopes(request: AuthorizationRequest, client: Client, settings: conf.Settings) -> tuple[str, ...]:
+    allowed = [scope for scope in client.scopes if scope in settings.scopes]
+    requested = request.scopes or tuple(scope for scope in client.default_scopes if scope in allowed)
+    if not requested:
+        raise OAuthError(INVALID_SCOPE, "scope is missing, and the client has no default scopes; name at least one.")
+    if refused := [scope for scope in requested if scope not in allowed]:
+        raise OAuthError(INVALID_SCOPE, f"scope {refused[0]} does not exist here or is not allowed to this client.")
+    return requested
+
+
+def approve(authorization: Authorization, *, user: Any, settings: conf.Settings, now: datetime) -> str:
+    """Record the consent, make the code, and return the URL to send the browser to."""
+    raw_code = generate(AUTHORIZATION_CODE)
+    client, using = authorization.client, router.db_for_write(AuthorizationCode)
+    with transaction.atomic(using=using):
+        remember_consent(user=user, client=client, scopes=authorization.scopes, now=now, using=using)
+        AuthorizationCode(
+            digest=digest(raw_code),
+            client=client,
+            user=user,
+            created_at=now,
+            expires_at=now + settings.authorization_code_lifetime,
+            code_challenge=authorization.request.code_challenge,
+            redirect_uri=authorization.redirect_uri,
+            scope=format_scope(authorization.scopes),
+        ).save(force_insert=True, using=using)
+        send_after_commit(
+            code_issued, sender=Client, using=using, client=client, user=user, scopes=authorization.scopes
+        )
+    response = AuthorizationResponse(code=raw_code, state=authorization.state, iss=settings.issuer)
+    return response.encode(authorization.redirect_uri)
+
+
+def remember_consent(*, user: Any, client: Client, scopes: tuple[str, ...], now: datetime, using: str) -> None:
+    """Add ``scopes`` to what the user allowed the client: one upsert, and a read before it."""
+    consents = Consent.objects.using(using)
+    before = consents.filter(user=user, client=client).first()
+    known = before.scopes if before else ()
+    scope = format_scope(dict.fromkeys((*known, *scopes)))
+    if before and scope == before.scope:
+        return
+    row = Consent(user=user, client=client, scope=scope, created_at=now, updated_at=now)
+    # Two approvals at the same moment make one row; MariaDB and MySQL take no conflict target.
+    by_target = connections[using].features.supports_update_conflicts_with_target
+    consents.bulk_create(
+        [row],
+        update_conflicts=True,
+        update_fields=["scope", "updated_at"],
+        unique_fields=["user", "client"] if by_target else None,
+    )
+    send_after_commit(consent_given, sender=Consent, using=using, client=client, user=user, scopes=scopes)

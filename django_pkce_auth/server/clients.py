@@ -1,0 +1,70 @@
+"""Registering clients and giving them secrets: the same for the admin and for the command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from ..protocol.redirect_uris import problem
+from ..protocol.scopes import is_scope_token
+from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generate
+from .models import Client, ClientSecret
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
+
+
+def clean_redirect_uris(lines: str | Iterable[str], *, public: bool) -> list[str]:
+    """Return the redirect URIs, each once; raises ValidationError that names the line and what is wrong with it."""
+    uris = list(dict.fromkeys(line.strip() for line in (lines.splitlines() if isinstance(lines, str) else lines)))
+    uris = [uri for uri in uris if uri]
+    faults = [f"{uri[:100]}: {fault}" for uri in uris if (fault := _problem(uri, public=public))]
+    if faults:
+        raise ValidationError(faults)
+    return uris
+
+
+def _problem(uri: str, *, public: bool) -> str | None:
+    if fault := problem(uri):
+        return fault
+    if not public and not uri.startswith(("https://", "http://")):
+        return "A private-use scheme belongs to an app on the user's device, which can keep no secret: make it public."
+    return None
+
+
+def clean_scope(value: str | Iterable[str], known: Iterable[str]) -> str:
+    """Return the scopes, separated by single spaces; raises ValidationError for one that the settings do not know."""
+    scopes = list(dict.fromkeys(value.split() if isinstance(value, str) else value))
+    known = list(known)
+    for scope in scopes:
+        if not is_scope_token(scope) or scope not in known:
+            raise ValidationError(
+                _("%(scope)s is not in PKCE_AUTH['SCOPES']; known are: %(known)s.")
+                % {"scope": scope[:100], "known": " ".join(known) or "-"}
+            )
+    return " ".join(scopes)
+
+
+def add_secret(client: Client, *, raw: str | None = None, now: datetime, using: str | None = None) -> str:
+    """Give the client one more secret and return it; this is the only time that it can be seen.
+
+    ``raw`` provisions one that was generated elsewhere; raises ValidationError if it has fewer than 32 characters or
+    is taken. Secrets that the client has keep working.
+    """
+    if not client.is_confidential:
+        raise ValidationError(_("A public client has no secret: whoever has the app has it too."))
+    if raw is None:
+        raw = generate(CLIENT_SECRET)
+    elif len(raw) < MIN_PROVISIONED_CHARACTERS or not _VISIBLE.match(raw):
+        raise ValidationError(
+            _("The secret has %(length)s characters; it needs %(minimum)s or more of printable ASCII, all random.")
+            % {"length": len(raw), "minimum": MIN_PROVISIONED_CHARACTERS}
+        )
+    secrets = ClientSecret.objects.using(using)
+    if secrets.filter(digest=digest(raw)).exists():
+        raise ValidationError(_("This secret is in use already; generate another one."))
+    secrets.create(client=client, digest=digest(raw), created_at=now)
+    return raw

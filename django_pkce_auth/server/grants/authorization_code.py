@@ -1,0 +1,122 @@
+"""grant_type=authorization_code (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import cast
+
+from django.db import transaction
+
+from ...conf import Settings
+from ...protocol.client_authentication import ClientCredentials
+from ...protocol.errors import INVALID_GRANT, OAuthError
+from ...protocol.parameters import Parameters
+from ...protocol.pkce import verify
+from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
+from ...signals import reuse_detected, send_after_commit, tokens_issued
+from ..authenticate import authenticate
+from ..issue import issue_tokens
+from ..models import AuthorizationCode, Client, TokenFamily
+from ..querysets import KnownClient, known_client, with_secrets
+from ..revoke import revoke_family
+
+logger = logging.getLogger("django_pkce_auth.server")
+
+
+def exchange_code(
+    parameters: Parameters, credentials: ClientCredentials, *, settings: Settings, now: datetime
+) -> TokenResponse:
+    """Redeem a code: authenticate, prove possession, claim, then issue; raises OAuthError."""
+    request = AuthorizationCodeTokenRequest.decode(parameters)
+    code, owner = _find(request.code)
+    client = authenticate(credentials, found=owner, now=now)
+    if code is None or code.client_id != client.pk:
+        raise _refused("unknown, or another client's")
+    _prove_possession(code, request)
+    using = AuthorizationCode.objects.primary().db
+    if code.family_id is None:
+        if code.expires_at <= now:
+            raise _refused("expired")
+        if not code.user.is_active:
+            raise _refused("its user is deactivated")
+        response = _redeem(code, client, settings=settings, now=now, using=using)
+        if response is not None:
+            return response
+    _revoke_replayed(code, client, now=now, using=using)
+    raise _refused("redeemed before; what it gave is revoked")
+
+
+def _find(raw_code: str) -> tuple[AuthorizationCode | None, KnownClient | None]:
+    """Read the code with its user, client and that client's secrets: one query."""
+    codes = AuthorizationCode.objects.by_raw(raw_code).select_related("client", "user")
+    rows = list(with_secrets(codes, "client__"))
+    return (rows[0], known_client(rows[0].client, rows)) if rows else (None, None)
+
+
+def _prove_possession(code: AuthorizationCode, request: AuthorizationCodeTokenRequest) -> None:
+    # OAuth 2.1 §10.2: a request without redirect_uri is one of 2.1, as PKCE does what the comparison did.
+    if request.redirect_uri is not None and request.redirect_uri != code.redirect_uri:
+        raise OAuthError(
+            INVALID_GRANT, "redirect_uri is not the one of the authorization request; send the same string again."
+        )
+    verify(cast(str, request.code_verifier), code.code_challenge)
+
+
+def _redeem(
+    code: AuthorizationCode, client: Client, *, settings: Settings, now: datetime, using: str
+) -> TokenResponse | None:
+    """Claim the code and issue its tokens in one transaction; None where another request claimed it first.
+
+    Filling ``family`` is the claim, and the database decides it: of several requests one UPDATE finds it empty.
+    """
+    lifetime = settings.authorization_lifetime
+    with transaction.atomic(using=using):
+        family = TokenFamily(
+            client=client,
+            user_id=code.user_id,
+            created_at=now,
+            expires_at=None if lifetime is None else now + lifetime,
+            scope=code.scope,
+            resource=code.resource,
+        )
+        family.save(force_insert=True, using=using)
+        unredeemed = AuthorizationCode.objects.using(using).filter(pk=code.pk, family=None)
+        if not unredeemed.update(family=family):
+            transaction.set_rollback(True, using=using)
+            return None
+        response = issue_tokens(family, settings=settings, now=now, using=using, generation=0)
+        send_after_commit(
+            tokens_issued,
+            sender=TokenFamily,
+            using=using,
+            client=client,
+            user=code.user,
+            family=family.pk,
+            grant_type="authorization_code",
+        )
+    return response
+
+
+def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, using: str) -> None:
+    """A second redemption with every proof: code and verifier are in two hands (RFC 6749 §4.1.2, OAuth 2.1 §4.1.3)."""
+    code.refresh_from_db(using=using, fields=["family"])
+    if code.family_id is not None:
+        revoke_family(code.family_id, reason=TokenFamily.Reason.REPLAY, now=now, using=using)
+        send_after_commit(
+            reuse_detected,
+            sender=TokenFamily,
+            using=using,
+            client=client,
+            family=code.family_id,
+            what="authorization_code",
+        )
+
+
+def _refused(why: str) -> OAuthError:
+    logger.info("Authorization code refused: %s", why, extra={"event": "code_refused", "reason": why})
+    return OAuthError(
+        INVALID_GRANT,
+        "The code is unknown, expired, already redeemed, or was issued to another client; begin a new authorization.",
+        detail=why,
+    )

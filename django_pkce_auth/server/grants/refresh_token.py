@@ -1,0 +1,149 @@
+"""grant_type=refresh_token, rotated, with detection of reuse (RFC 6749 §6, RFC 9700 §4.14)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import transaction
+from django.db.models import F
+
+from ...conf import Settings
+from ...protocol.client_authentication import ClientCredentials
+from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
+from ...protocol.parameters import Parameters
+from ...protocol.token import RefreshTokenRequest, TokenResponse
+from ...signals import reuse_detected, send_after_commit, tokens_refreshed
+from ..authenticate import authenticate
+from ..issue import issue_tokens
+from ..models import Client, RefreshToken, TokenFamily
+from ..querysets import KnownClient, known_client, with_secrets
+from ..revoke import revoke_family
+
+logger = logging.getLogger("django_pkce_auth.server")
+
+RETRY_WINDOW = timedelta(seconds=30)
+"""How long a client whose answer was lost may present the superseded token again."""
+RETRIES = 3
+"""How many such retries one token has; each gives a sibling of the answer that was lost."""
+SIMULTANEOUS = timedelta(seconds=2)
+"""Requests this close together are one client's own race, which no thief has to have caused."""
+
+
+def exchange_refresh_token(
+    parameters: Parameters, credentials: ClientCredentials, *, settings: Settings, now: datetime
+) -> TokenResponse:
+    """Give new tokens for a refresh token; raises OAuthError."""
+    request = RefreshTokenRequest.decode(parameters)
+    token, owner = _find(request.refresh_token)
+    client = authenticate(credentials, found=owner, now=now)
+    if token is None or token.family.client_id != client.pk:
+        raise _refused("unknown, or another client's")
+    family, using = token.family, RefreshToken.objects.primary().db
+    _check_alive(token, now)
+    scopes = _narrowed(request.scopes, family.scopes)
+    if client.is_confidential and not client.rotates_refresh_tokens:
+        return _issue(token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=False)
+    issue = partial(_issue, token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=True)
+    if (response := _if_claimed(_supersede, token, issue, now=now, using=using)) is not None:
+        return response
+    if not _successor_was_used(token, using):
+        if (response := _if_claimed(_retry, token, issue, now=now, using=using)) is not None:
+            return response
+        token.refresh_from_db(using=using, fields=["superseded_at"])
+        if token.superseded_at is not None and now - token.superseded_at <= SIMULTANEOUS:
+            raise _refused("superseded by a simultaneous request")
+    revoke_family(family.pk, reason=TokenFamily.Reason.REUSE, now=now, using=using)
+    send_after_commit(
+        reuse_detected, sender=TokenFamily, using=using, client=client, family=family.pk, what="refresh_token"
+    )
+    raise _refused("superseded; its family is revoked")
+
+
+def _find(raw: str) -> tuple[RefreshToken | None, KnownClient | None]:
+    """Read the token with its family, user, client and that client's secrets: one query."""
+    tokens = RefreshToken.objects.by_raw(raw).select_related("family__client", "family__user")
+    rows = list(with_secrets(tokens, "family__client__"))
+    return (rows[0], known_client(rows[0].family.client, rows)) if rows else (None, None)
+
+
+def _check_alive(token: RefreshToken, now: datetime) -> None:
+    family = token.family
+    if family.revoked_at is not None:
+        raise _refused("its family is revoked")
+    if token.expires_at <= now or not family.is_live(now):
+        raise _refused("expired")
+    if family.user is not None and not family.user.is_active:
+        raise _refused("its user is deactivated")
+
+
+def _narrowed(requested: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...] | None:
+    if not requested or set(requested) == set(granted):
+        return None
+    if beyond := [scope for scope in requested if scope not in granted]:
+        raise OAuthError(
+            INVALID_SCOPE, f"scope {beyond[0]} was not granted to this refresh token; a refresh can only narrow."
+        )
+    return requested
+
+
+def _if_claimed(
+    claim: Callable[[RefreshToken, datetime, str], bool],
+    token: RefreshToken,
+    issue: Callable[[], TokenResponse],
+    *,
+    now: datetime,
+    using: str,
+) -> TokenResponse | None:
+    """Claim and issue in one transaction: whoever does not win the claim issues nothing."""
+    with transaction.atomic(using=using):
+        return issue() if claim(token, now, using) else None
+
+
+def _supersede(token: RefreshToken, now: datetime, using: str) -> bool:
+    current = RefreshToken.objects.using(using).filter(pk=token.pk, superseded_at=None)
+    return token.superseded_at is None and bool(current.update(superseded_at=now))
+
+
+def _retry(token: RefreshToken, now: datetime, using: str) -> bool:
+    """Claim one of the few retries that a client whose answer was lost has."""
+    lost = RefreshToken.objects.using(using).filter(
+        pk=token.pk, superseded_at__gt=now - RETRY_WINDOW, retries__lt=RETRIES
+    )
+    return bool(lost.update(retries=F("retries") + 1))
+
+
+def _successor_was_used(token: RefreshToken, using: str) -> bool:
+    siblings = RefreshToken.objects.using(using).filter(family=token.family_id, generation=token.generation + 1)
+    return siblings.filter(superseded_at__isnull=False).exists()
+
+
+def _issue(
+    token: RefreshToken,
+    client: Client,
+    *,
+    settings: Settings,
+    now: datetime,
+    using: str,
+    scopes: tuple[str, ...] | None,
+    rotate: bool,
+) -> TokenResponse:
+    family = token.family
+    generation = token.generation + 1 if rotate else None
+    response = issue_tokens(family, settings=settings, now=now, using=using, scopes=scopes, generation=generation)
+    send_after_commit(
+        tokens_refreshed, sender=TokenFamily, using=using, client=client, user=family.user, family=family.pk
+    )
+    return response
+
+
+def _refused(why: str) -> OAuthError:
+    logger.info("Refresh token refused: %s", why, extra={"event": "refresh_refused", "reason": why})
+    return OAuthError(
+        INVALID_GRANT,
+        "The refresh token is unknown, expired, revoked, superseded, or was issued to another client; "
+        "begin a new authorization.",
+        detail=why,
+    )

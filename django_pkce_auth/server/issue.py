@@ -1,0 +1,57 @@
+"""Making tokens: rows are inserted and never rewritten."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..conf import Settings
+from ..protocol.scopes import format_scope
+from ..protocol.token import TokenResponse
+from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
+from .models import AccessToken, RefreshToken, TokenFamily
+
+
+def issue_tokens(
+    family: TokenFamily,
+    *,
+    settings: Settings,
+    now: datetime,
+    using: str,
+    scopes: tuple[str, ...] | None = None,
+    generation: int | None = None,
+) -> TokenResponse:
+    """Insert an access token of the family and, if ``generation`` is given, a refresh token; two statements at most.
+
+    ``scopes`` narrows the access token; None leaves it at the family's.
+    """
+    raw_access_token = generate(ACCESS_TOKEN)
+    expires_at = _earliest(now + settings.access_token_lifetime, family.expires_at)
+    AccessToken(
+        digest=digest(raw_access_token),
+        family=family,
+        created_at=now,
+        expires_at=expires_at,
+        scope=None if scopes is None else format_scope(scopes),
+    ).save(force_insert=True, using=using)
+    return TokenResponse(
+        access_token=raw_access_token,
+        expires_in=int((expires_at - now).total_seconds()),
+        refresh_token=_refresh_token(family, generation, settings, now, using) if generation is not None else None,
+        scopes=family.scopes if scopes is None else scopes,
+    )
+
+
+def _refresh_token(family: TokenFamily, generation: int, settings: Settings, now: datetime, using: str) -> str:
+    raw = generate(REFRESH_TOKEN)
+    RefreshToken(
+        digest=digest(raw),
+        family=family,
+        created_at=now,
+        expires_at=_earliest(now + settings.refresh_token_lifetime, family.expires_at),
+        generation=generation,
+    ).save(force_insert=True, using=using)
+    return raw
+
+
+def _earliest(moment: datetime, end: datetime | None) -> datetime:
+    return moment if end is None else min(moment, end)

@@ -1,0 +1,35 @@
+"""What the protocol endpoints answer: JSON with the headers that RFC 6749 §5.1 demands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import JsonResponse
+
+from ..protocol.errors import INVALID_CLIENT, INVALID_REQUEST, OAuthError
+from ..protocol.token import encode_error
+
+
+def json_response(members: Mapping[str, Any], *, status: int = 200) -> JsonResponse:
+    response = JsonResponse(dict(members), status=status)
+    response["Cache-Control"] = "no-store"
+    response["Pragma"] = "no-cache"
+    return response
+
+
+def error_response(error: OAuthError, *, by_header: bool = False) -> JsonResponse:
+    """401 for a client that failed to authenticate, 400 for all else (RFC 6749 §5.2)."""
+    if error.error != INVALID_CLIENT:
+        return json_response(encode_error(error), status=400)
+    response = json_response(encode_error(error), status=401)
+    if by_header:
+        response["WWW-Authenticate"] = 'Basic realm="OAuth client"'
+    return response
+
+
+def method_not_allowed() -> JsonResponse:
+    error = OAuthError(INVALID_REQUEST, "This endpoint takes POST only.")
+    response = json_response(encode_error(error), status=405)
+    response["Allow"] = "POST"
+    return response

@@ -1,0 +1,66 @@
+"""``{% load pkce_auth %}``: the ways to begin a flow from a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.template.context import Context
+
+from .. import conf
+from ..client.flow import authorization_url
+
+register = template.Library()
+
+
+@register.inclusion_tag("pkce_auth/connect_button.html", takes_context=True)
+def connect_button(context: Context, provider: str, next: str = "", label: str = "") -> dict[str, Any]:
+    """A form with one button that begins to connect an account of ``provider``; afterwards the user is at ``next``."""
+    return _button(context, provider, next, label, login=False)
+
+
+@register.inclusion_tag("pkce_auth/connect_button.html", takes_context=True)
+def login_button(context: Context, provider: str, next: str = "", label: str = "") -> dict[str, Any]:
+    """A form with one button that logs a visitor in through an account of ``provider``."""
+    return _button(context, provider, next, label, login=True)
+
+
+@register.simple_tag(takes_context=True)
+def connect_url(context: Context, provider: str, next: str = "") -> str:
+    """The finished authorization URL, for ``<a href="{% connect_url "acme" %}">Connect your account</a>``.
+
+    Each rendering begins an attempt of its own, good for 10 minutes. Needs ``ConnectLinkMiddleware``.
+    """
+    return _url(context, provider, next, login=False)
+
+
+@register.simple_tag(takes_context=True)
+def login_url(context: Context, provider: str, next: str = "") -> str:
+    """Like ``connect_url``, to log a visitor in."""
+    return _url(context, provider, next, login=True)
+
+
+def _button(context: Context, provider: str, next: str, label: str, *, login: bool) -> dict[str, Any]:
+    entry = conf.settings().providers.get(provider)
+    if entry is None:
+        raise template.TemplateSyntaxError(f"PKCE_AUTH['PROVIDERS'] has no {provider!r}.")
+    return {
+        "csrf_token": context.get("csrf_token"),
+        "provider_slug": provider,
+        "provider_name": entry.display_name,
+        "next": next,
+        "label": label,
+        "login": login,
+    }
+
+
+def _url(context: Context, provider: str, next: str, *, login: bool) -> str:
+    request: HttpRequest = context["request"]
+    if not getattr(request, "_pkce_auth_sends_cookie", False):
+        raise ImproperlyConfigured(
+            "connect_url and login_url need 'django_pkce_auth.client.browser.ConnectLinkMiddleware' in MIDDLEWARE, "
+            "as the page must send the attempt's cookie; connect_button and login_button need nothing."
+        )
+    return authorization_url(request, provider, next_url=next, login=login)

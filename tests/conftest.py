@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from django_pkce_auth.server.clients import add_secret
+from django_pkce_auth.server.models import Client, RedirectURI
+from tests.four_steps import REDIRECT_URI, App, approve
+
+
+@pytest.fixture
+def alice(django_user_model: Any, db: None) -> Any:
+    return django_user_model.objects.create_user(username="alice", password="wonderland")
+
+
+@pytest.fixture
+def signed_in(alice: Any) -> Browser:
+    """Alice's browser, signed in at the authorization server."""
+    browser = Browser()
+    browser.force_login(alice)
+    return browser
+
+
+@pytest.fixture
+def register(db: None) -> Callable[..., App]:
+    def make(
+        *, client_id: str = "photo-app", public: bool = False, uris: tuple[str, ...] = (REDIRECT_URI,), **fields: Any
+    ) -> App:
+        fields = {"name": "Photo App", "scope": "read write profile"} | fields
+        kind = Client.Type.PUBLIC if public else Client.Type.CONFIDENTIAL
+        client = Client.objects.create(client_id=client_id, type=kind, **fields)
+        RedirectURI.objects.bulk_create(RedirectURI(client=client, uri=uri) for uri in uris)
+        return App(client, None if public else add_secret(client, now=timezone.now()))
+
+    return make
+
+
+@pytest.fixture
+def app(register: Callable[..., App]) -> App:
+    """A confidential client."""
+    return register()
+
+
+@pytest.fixture
+def public_app(register: Callable[..., App]) -> App:
+    return register(client_id="phone-app", public=True)
+
+
+@pytest.fixture
+def code(app: App, signed_in: Browser) -> str:
+    """A fresh code for ``app``, approved by Alice."""
+    return approve(signed_in, app.link())["code"]
+
+
+@pytest.fixture
+def tokens(app: App, code: str) -> dict[str, Any]:
+    """The token response that ``code`` gave."""
+    response = app.redeem(code)
+    assert response.status_code == 200, response.content
+    return response.json()

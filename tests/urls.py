@@ -1,0 +1,15 @@
+from django.contrib import admin
+from django.contrib.auth.views import LoginView
+from django.urls import include, path
+
+from tests import views
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("login/", LoginView.as_view(template_name="login.html")),
+    path("api/read", views.read),
+    path("api/write", views.write),
+    path("api/async", views.read_async),
+    path("links", views.links),
+    path("", include("django_pkce_auth.urls")),
+]
