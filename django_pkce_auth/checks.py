@@ -56,7 +56,7 @@ def _keys(settings: conf.Settings) -> list[CheckMessage]:
             Fernet(key)
         except ValueError:
             message = f"PKCE_AUTH['ENCRYPTION_KEYS'][{position}] is no key: a key is 32 bytes in URL-safe base64."
-            hint = 'Make one with python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())".'
+            hint = str(conf.missing("ENCRYPTION_KEYS"))
             found.append(Error(message, hint=hint, id="pkce_auth.E005"))
     return found
 

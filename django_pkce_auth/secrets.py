@@ -1,7 +1,7 @@
 """The only place that draws randomness or hashes a secret.
 
 Every secret here is generated with 256 bits, so one SHA-256 is enough: a slow password hash defends guessable
-passwords, and there are none (RFC 9700 §4.3.3, RFC 6819 §5.1.4.1.3). Prefixes let leak scanners recognise what they find.
+passwords, and there are none (RFC 6819 §5.1.4.1.3). Prefixes let leak scanners recognise what they find.
 """
 
 from __future__ import annotations

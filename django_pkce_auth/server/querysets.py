@@ -26,9 +26,8 @@ class KnownClient:
     def has_secret(self, raw: str, now: datetime) -> bool:
         presented = digest(raw)
         # Every stored digest is compared, so the time taken tells nothing about which one matched.
-        return any(
-            [same(stored, presented) for stored, expires_at in self.secrets if not expires_at or now < expires_at]
-        )
+        valid = [stored for stored, expires_at in self.secrets if not expires_at or now < expires_at]
+        return sum(same(stored, presented) for stored in valid) > 0
 
 
 class PrimaryQuerySet(models.QuerySet[Any]):
