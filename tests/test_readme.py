@@ -54,6 +54,10 @@ def _blocks() -> list[tuple[str, str, str]]:
     return found
 
 
+def _append(file: Path, text: str) -> None:
+    file.write_text(f"{file.read_text()}\n{text}")
+
+
 def _run(*command: str, cwd: Path, env: dict[str, str]) -> str:
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -76,17 +80,18 @@ def test_readme_guides_work_when_followed_word_for_word(project: Path) -> None:
             replaces = not target.exists() or "urlpatterns = [" in text
             target.write_text(text if replaces else f"{target.read_text()}\n{text}")
     link = next(text for _, language, text in blocks if language == "django" and "connect_url" in text)
-    with (project / "myproject/templates/account.html").open("a") as page:
-        page.write(link)
+    _append(project / "myproject/templates/account.html", link)
     uses = next(text for name, language, text in blocks if language == "python" and not name)
     (project / "myproject/connections.py").write_text(uses)
-    (project / "myproject/settings.py").open("a").write(
+    _append(
+        project / "myproject/settings.py",
         "\nMIDDLEWARE += ['django_pkce_auth.client.browser.ConnectLinkMiddleware']\n"
-        "TEMPLATES[0]['DIRS'] = [BASE_DIR / 'myproject/templates']\nALLOWED_HOSTS = ['*']\nDEBUG = False\n"
+        "TEMPLATES[0]['DIRS'] = [BASE_DIR / 'myproject/templates']\nALLOWED_HOSTS = ['*']\nDEBUG = False\n",
     )
-    (project / "myproject/urls.py").open("a").write(
+    _append(
+        project / "myproject/urls.py",
         "\nfrom django.views.generic import TemplateView\n"
-        "urlpatterns += [path('account/', TemplateView.as_view(template_name='account.html'))]\n"
+        "urlpatterns += [path('account/', TemplateView.as_view(template_name='account.html'))]\n",
     )
     key = "zrt9ZbTGWmAhhQ-HWcOcHKQzrIM3d2LZ6Mr0nYpYVcU="
     root = README.parent
