@@ -76,6 +76,5 @@ def _grant(raw_token: str, now: datetime) -> Grant | None:
     family = token.family
     if not family.is_live(now) or family.client.disabled_at is not None:
         return None
-    if family.user is not None and not family.user.is_active:
-        return None
-    return Grant(client=family.client, user=family.user, scopes=token.scopes, expires_at=token.expires_at)
+    grant = Grant(client=family.client, user=family.user, scopes=token.scopes, expires_at=token.expires_at)
+    return grant if grant.acting_user.is_active or grant.acting_user.is_anonymous else None

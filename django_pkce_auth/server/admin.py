@@ -20,8 +20,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import conf
 from ..secrets import generate
-from .clients import add_secret, clean_redirect_uris, clean_scope
-from .models import Client, ClientSecret, RedirectURI
+from .clients import add_secret, clean_client_id, clean_redirect_uris, clean_scope, set_redirect_uris
+from .models import Client, ClientSecret
 
 # Generic for the type checker alone; at run time Django's classes are not.
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ class ClientForm(ModelForm):
         elif "client_id" in self.fields:
             self.fields["client_id"].initial = generate()
 
+    def clean_client_id(self) -> str:
+        return clean_client_id(self.cleaned_data["client_id"])
+
     def clean_redirect_uris(self) -> list[str]:
         public = self.cleaned_data.get("type", self.instance.type) == Client.Type.PUBLIC
         return clean_redirect_uris(self.cleaned_data["redirect_uris"], public=public)
@@ -124,10 +127,7 @@ class ClientAdmin(ModelAdmin):
         if not change:
             obj.registered_by_id = request.user.pk
         super().save_model(request, obj, form, change)
-        wanted = form.cleaned_data.get("redirect_uris", [])
-        obj.redirect_uris.exclude(uri__in=wanted).delete()
-        present = {row.uri for row in obj.redirect_uris.all()}
-        RedirectURI.objects.bulk_create(RedirectURI(client=obj, uri=uri) for uri in wanted if uri not in present)
+        set_redirect_uris(obj, form.cleaned_data.get("redirect_uris", []))
 
     def response_add(self, request: HttpRequest, obj: Client, post_url_continue: str | None = None) -> HttpResponse:
         """Answer a confidential client's registration with its secret, in this one response."""

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from ..protocol.client_authentication import ClientCredentials
-from ..protocol.errors import INVALID_CLIENT, OAuthError
+from ..protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT, OAuthError
 from ..signals import client_authentication_failed
 from .models import Client
 from .querysets import KnownClient
@@ -38,6 +38,12 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
         "The client is unknown or disabled, or its secret is missing or wrong; the server's log says which.",
         detail=reason,
     )
+
+
+def require_grant_type(client: Client, grant_type: str) -> None:
+    """Raise OAuthError ``unauthorized_client`` where the client is not registered for ``grant_type``."""
+    if not client.may_use(grant_type):
+        raise OAuthError(UNAUTHORIZED_CLIENT, f"The client is not registered for the grant type {grant_type}.")
 
 
 def _fault(known: KnownClient, client_secret: str | None, now: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.db import connections, router, transaction
 
@@ -74,7 +74,7 @@ def validate(parameters: Parameters, *, settings: conf.Settings) -> Authorizatio
     redirect_uri = _redirect_uri(parameters, client)
     try:
         request = AuthorizationRequest.decode(parameters)
-        if "authorization_code" not in client.grant_types.split():
+        if not client.may_use("authorization_code"):
             raise OAuthError(UNAUTHORIZED_CLIENT, "The client is not registered for the authorization code flow.")
         scopes = _scopes(request, client, settings)
     except OAuthError as error:
@@ -86,7 +86,8 @@ def _client(parameters: Parameters) -> Client:
     client_id = parameters.get("client_id")
     if client_id is None:
         raise UnsafeRequest("The link has no client_id. The app that sent you here must put its own into the link.")
-    found = Client.objects.primary().prefetch_related("redirect_uris").filter(client_id=client_id).first()
+    clients = Client.objects.primary().prefetch_related("redirect_uris")
+    found: Client | None = clients.filter(client_id=client_id).first()
     # Some databases compare text without regard to case; an identifier is equal or it is another one.
     if found is None or found.client_id != client_id:
         raise UnsafeRequest("The client_id in the link is not one of an app that is registered here.")
@@ -137,17 +138,18 @@ def approve(authorization: Authorization, *, user: Any, settings: conf.Settings,
     raw_code = generate(AUTHORIZATION_CODE)
     client, using = authorization.client, router.db_for_write(AuthorizationCode)
     with transaction.atomic(using=using):
-        remember_consent(user=user, client=client, scopes=authorization.scopes, now=now, using=using)
         AuthorizationCode(
             digest=digest(raw_code),
             client=client,
             user=user,
             created_at=now,
             expires_at=now + settings.authorization_code_lifetime,
-            code_challenge=authorization.request.code_challenge,
+            code_challenge=cast(str, authorization.request.code_challenge),
             redirect_uri=authorization.redirect_uri,
             scope=format_scope(authorization.scopes),
         ).save(force_insert=True, using=using)
+        # After the INSERT: a transaction that reads before it writes can't wait for its turn on SQLite.
+        remember_consent(user=user, client=client, scopes=authorization.scopes, now=now, using=using)
         send_after_commit(
             code_issued, sender=Client, using=using, client=client, user=user, scopes=authorization.scopes
         )

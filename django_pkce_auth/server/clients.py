@@ -12,9 +12,25 @@ from django.utils.translation import gettext as _
 from ..protocol.redirect_uris import problem
 from ..protocol.scopes import is_scope_token
 from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generate
-from .models import Client, ClientSecret
+from .models import Client, ClientSecret, RedirectURI
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
+
+
+def clean_client_id(client_id: str) -> str:
+    """Return the identifier if a client can present it by HTTP Basic as well; raises ValidationError."""
+    if not _VISIBLE.match(client_id) or ":" in client_id:
+        raise ValidationError(_("A client ID is printable ASCII without spaces and colons."))
+    return client_id
+
+
+def set_redirect_uris(client: Client, uris: Iterable[str]) -> None:
+    """Make ``uris``, already cleaned, the client's redirect URIs; compared here, as some databases ignore case."""
+    wanted, present = list(uris), list(client.redirect_uris.all())
+    gone = [row.pk for row in present if row.uri not in wanted]
+    client.redirect_uris.filter(pk__in=gone).delete()
+    known = {row.uri for row in present}
+    RedirectURI.objects.bulk_create(RedirectURI(client=client, uri=uri) for uri in wanted if uri not in known)
 
 
 def clean_redirect_uris(lines: str | Iterable[str], *, public: bool) -> list[str]:

@@ -29,6 +29,10 @@ class Client(models.Model):
         CONFIDENTIAL = "confidential", _("Confidential: runs on a server and keeps a secret")
         PUBLIC = "public", _("Public: runs in a browser or on the user's device")
 
+    class Introspects(models.TextChoices):
+        OWN = "own", _("Its own tokens")
+        ALL = "all", _("Every token of this server, as a resource server does")
+
     client_id = models.CharField(_("client ID"), max_length=200, unique=True)
     name = models.CharField(_("name"), max_length=200, help_text=_("People read it when they are asked for access."))
     type = models.CharField(_("type"), max_length=12, choices=Type.choices, default=Type.CONFIDENTIAL)
@@ -47,7 +51,9 @@ class Client(models.Model):
     first_party = models.BooleanField(
         _("first party"), default=False, help_text=_("Your own app: no consent is asked if its identity is proven.")
     )
-    introspects = models.CharField(_("may introspect"), max_length=12, default="own")
+    introspects = models.CharField(
+        _("may introspect"), max_length=12, choices=Introspects.choices, default=Introspects.OWN
+    )
     token_format = models.CharField(_("access token format"), max_length=12, default="opaque")
     resources = models.TextField(_("resources"), blank=True)
     web_origins = models.TextField(_("web origins"), blank=True)
@@ -83,6 +89,9 @@ class Client(models.Model):
     @property
     def default_scopes(self) -> tuple[str, ...]:
         return parse_scope(self.default_scope)
+
+    def may_use(self, grant_type: str) -> bool:
+        return grant_type in self.grant_types.split()
 
 
 class RedirectURI(models.Model):
@@ -175,7 +184,10 @@ class TokenFamily(models.Model):
         return parse_scope(self.scope)
 
     def is_live(self, now: datetime) -> bool:
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        """True unless family, client or user ended it; reads what was joined and makes no query of its own."""
+        if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
+            return False
+        return self.client.disabled_at is None and (self.user is None or self.user.is_active)
 
 
 class AuthorizationCode(models.Model):
@@ -225,6 +237,9 @@ class AccessToken(models.Model):
     def scopes(self) -> tuple[str, ...]:
         return self.family.scopes if self.scope is None else parse_scope(self.scope)
 
+    def is_live(self, now: datetime) -> bool:
+        return now < self.expires_at and self.family.is_live(now)
+
 
 class RefreshToken(models.Model):
     """A refresh token. Generation n is superseded by n + 1; ``retries`` counts the siblings made for lost answers."""
@@ -245,3 +260,6 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return fingerprint(self.digest)
+
+    def is_live(self, now: datetime) -> bool:
+        return self.superseded_at is None and now < self.expires_at and self.family.is_live(now)

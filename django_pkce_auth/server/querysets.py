@@ -50,9 +50,10 @@ class TokenQuerySet(PrimaryQuerySet):
 
 def with_secrets(queryset: models.QuerySet[Any], path: str) -> models.QuerySet[Any]:
     """Join the secrets of the client at ``path``: a row for each secret, one without where it has none."""
-    return queryset.annotate(
+    joined: models.QuerySet[Any] = queryset.annotate(
         secret_digest=F(f"{path}secrets__digest"), secret_expires_at=F(f"{path}secrets__expires_at")
     )
+    return joined
 
 
 def known_client(client: Client, rows: Sequence[Any]) -> KnownClient:

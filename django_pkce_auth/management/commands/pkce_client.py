@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from ... import conf
 from ...secrets import generate
-from ...server.clients import add_secret, clean_redirect_uris, clean_scope
-from ...server.models import Client, RedirectURI
+from ...server.clients import add_secret, clean_client_id, clean_redirect_uris, clean_scope, set_redirect_uris
+from ...server.models import Client
 
 
 class Command(BaseCommand):
@@ -56,7 +56,7 @@ class Command(BaseCommand):
                 self._print(row)
 
     def _create(self, options: dict[str, Any]) -> dict[str, Any]:
-        public, client_id = options["public"], options["client_id"] or generate()
+        public, client_id = options["public"], clean_client_id(options["client_id"] or generate())
         uris = clean_redirect_uris(options["redirect_uri"], public=public)
         if Client.objects.filter(client_id=client_id).exists():
             raise CommandError(f"There is a client {client_id} already; choose another --client-id.")
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         )
         client.full_clean()
         client.save()
-        RedirectURI.objects.bulk_create(RedirectURI(client=client, uri=uri) for uri in uris)
+        set_redirect_uris(client, uris)
         return self._describe(client) | ({} if public else self._secret(client, options))
 
     def _list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -90,10 +90,10 @@ class Command(BaseCommand):
         return self._describe(client)
 
     def _client(self, client_id: str) -> Client:
-        client = Client.objects.filter(client_id=client_id).first()
-        if client is None:
+        known = Client.objects.known(client_id)
+        if known is None:
             raise CommandError(f"There is no client {client_id}; manage.py pkce_client list shows them.")
-        return client
+        return known.client
 
     def _secret(self, client: Client, options: dict[str, Any]) -> dict[str, Any]:
         """Return the secret to print: only a generated one, as whoever provisioned one has it."""

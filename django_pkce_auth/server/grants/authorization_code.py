@@ -15,7 +15,7 @@ from ...protocol.parameters import Parameters
 from ...protocol.pkce import verify
 from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
 from ...signals import reuse_detected, send_after_commit, tokens_issued
-from ..authenticate import authenticate
+from ..authenticate import authenticate, require_grant_type
 from ..issue import issue_tokens
 from ..models import AuthorizationCode, Client, TokenFamily
 from ..querysets import KnownClient, known_client, with_secrets
@@ -31,6 +31,7 @@ def exchange_code(
     request = AuthorizationCodeTokenRequest.decode(parameters)
     code, owner = _find(request.code)
     client = authenticate(credentials, found=owner, now=now)
+    require_grant_type(client, request.grant_type)
     if code is None or code.client_id != client.pk:
         raise _refused("unknown, or another client's")
     _prove_possession(code, request)
@@ -85,7 +86,8 @@ def _redeem(
         if not unredeemed.update(family=family):
             transaction.set_rollback(True, using=using)
             return None
-        response = issue_tokens(family, settings=settings, now=now, using=using, generation=0)
+        generation = 0 if client.may_use("refresh_token") else None
+        response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation)
         send_after_commit(
             tokens_issued,
             sender=TokenFamily,

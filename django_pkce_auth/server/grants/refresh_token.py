@@ -16,7 +16,7 @@ from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import RefreshTokenRequest, TokenResponse
 from ...signals import reuse_detected, send_after_commit, tokens_refreshed
-from ..authenticate import authenticate
+from ..authenticate import authenticate, require_grant_type
 from ..issue import issue_tokens
 from ..models import Client, RefreshToken, TokenFamily
 from ..querysets import KnownClient, known_client, with_secrets
@@ -39,12 +39,15 @@ def exchange_refresh_token(
     request = RefreshTokenRequest.decode(parameters)
     token, owner = _find(request.refresh_token)
     client = authenticate(credentials, found=owner, now=now)
+    require_grant_type(client, request.grant_type)
     if token is None or token.family.client_id != client.pk:
         raise _refused("unknown, or another client's")
     family, using = token.family, RefreshToken.objects.primary().db
     _check_alive(token, now)
     scopes = _narrowed(request.scopes, family.scopes)
-    if client.is_confidential and not client.rotates_refresh_tokens:
+    keeps = client.is_confidential and not client.rotates_refresh_tokens
+    # One that was superseded while the client still rotated stays superseded.
+    if keeps and token.superseded_at is None:
         return _issue(token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=False)
     issue = partial(_issue, token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=True)
     if (response := _if_claimed(_supersede, token, issue, now=now, using=using)) is not None:
