@@ -96,6 +96,11 @@ class Settings:
         parts = urlsplit(self.issuer)
         return f"{parts.scheme}://{parts.netloc}"
 
+    @property
+    def issuer_path(self) -> str:
+        """The issuer's path without a slash at its end, mostly empty."""
+        return urlsplit(self.issuer).path
+
     def absolute(self, path: str) -> str:
         return f"{self.origin}{path}"
 

@@ -71,10 +71,8 @@ def _grant(raw_token: str, now: datetime) -> Grant | None:
     """Valid is the token AND its family AND its client AND its user, all read in one query."""
     tokens = AccessToken.objects.by_raw(raw_token)
     token = tokens.select_related("family__client__service_user", "family__user").first()
-    if token is None or token.expires_at <= now:
+    if token is None or not token.is_live(now):
         return None
     family = token.family
-    if not family.is_live(now) or family.client.disabled_at is not None:
-        return None
     grant = Grant(client=family.client, user=family.user, scopes=token.scopes, expires_at=token.expires_at)
     return grant if grant.acting_user.is_active or grant.acting_user.is_anonymous else None

@@ -76,10 +76,10 @@ def _check_alive(token: RefreshToken, now: datetime) -> None:
     family = token.family
     if family.revoked_at is not None:
         raise _refused("its family is revoked")
-    if token.expires_at <= now or not family.is_live(now):
-        raise _refused("expired")
     if family.user is not None and not family.user.is_active:
         raise _refused("its user is deactivated")
+    if token.expires_at <= now or not family.is_live(now):
+        raise _refused("expired")
 
 
 def _narrowed(requested: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -1,0 +1,30 @@
+"""POST /oauth/revoke (RFC 7009)."""
+
+from __future__ import annotations
+
+from django.db import router
+from django.http import HttpRequest, HttpResponse
+
+from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
+from ...protocol.revocation import RevocationRequest
+from ..models import TokenFamily
+from ..responses import json_response
+from ..revoke import revoke_family
+from ..tokens import find_token
+from .endpoint import ClientRequest, client_endpoint
+
+
+@client_endpoint
+def revoke(request: HttpRequest, message: ClientRequest) -> HttpResponse:
+    """End the family of a token of the client's own; a token that is unknown is as good as revoked (§2.2)."""
+    wanted = RevocationRequest.decode(message.parameters)
+    client = message.authenticate()
+    token = find_token(wanted.token)
+    if token is not None and token.family.client_id != client.pk:
+        raise OAuthError(
+            UNAUTHORIZED_CLIENT, "The token was issued to another client, and only that one may revoke it."
+        )
+    if token is not None:
+        using = router.db_for_write(TokenFamily)
+        revoke_family(token.family_id, reason=TokenFamily.Reason.CLIENT, now=message.now, using=using)
+    return json_response({})
