@@ -282,10 +282,10 @@ def test_response_outside_printable_ascii_is_refused_by_name(name: str) -> None:
 
 def test_error_response_texts_are_made_public_and_cut() -> None:
     received = decode_response(
-        Parameters.of(error='<b>"é' + "e" * 200, error_description="d\n" * 300, error_uri="https://as.example/\\")
+        Parameters.of(error='<b>"é' + "e" * 200, error_description="d\n" * 300, error_uri="https://\\" + "u" * 500)
     )
     assert received == AuthorizationErrorResponse(
-        error="<b>??" + "e" * 95, error_description="d?" * 250, error_uri="https://as.example/?"
+        error="<b>??" + "e" * 95, error_description="d?" * 250, error_uri="https://?" + "u" * 491
     )
 
 

@@ -59,6 +59,7 @@ ACCEPTED = [
     "com.example.app:/callback",
     "com.example.app://callback",
     "com.example.app:callback",
+    "com.example.app:/",
     "com.googleusercontent.apps.123-abc:/oauth2redirect",
     "https://app.example/" + "x" * 1_980,
 ]
