@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+
+from . import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("log-in/", LoginView.as_view(), name="log_in"),
+    path("log-out/", LogoutView.as_view(), name="log_out"),
+    path("admin/", admin.site.urls),
+    path("api/me", views.me),
+    path("api/photos", views.photos),
+    path("api/photos/<slug:name>.png", views.picture, name="picture"),
+    path("", include("django_pkce_auth.urls")),
+]
