@@ -71,6 +71,7 @@ def read_form(request: HttpRequest) -> Parameters:
     if request.content_type != FORM:
         raise OAuthError(INVALID_REQUEST, f"The body must be of Content-Type {FORM}.")
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > MAX_MESSAGE_BYTES:
+    # str.isdigit takes more than int does, and int no more than 4,300 digits.
+    if not (length.isascii() and length.isdigit() and len(length) < 10) or int(length) > MAX_MESSAGE_BYTES:
         raise OAuthError(INVALID_REQUEST, f"The body must have at most {MAX_MESSAGE_BYTES} bytes.")
     return Parameters.parse(request.body)
