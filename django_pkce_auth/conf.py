@@ -12,12 +12,15 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from .scope_registry import ScopeRegistry, parse_scopes
+
 KEYS = frozenset(
     {
         "ISSUER",
         "SCOPES",
         "ENCRYPTION_KEYS",
         "PROVIDERS",
+        "AUDIT",
         "SERVER_POLICY",
         "CLIENT_POLICY",
         "AUTHORIZATION_CODE_LIFETIME",
@@ -80,7 +83,7 @@ class Settings:
     """``PKCE_AUTH``, checked. Lifetimes are timedeltas; in the settings file they are seconds or timedeltas."""
 
     issuer: str
-    scopes: Mapping[str, Any]
+    scopes: ScopeRegistry
     encryption_keys: tuple[str, ...] = field(repr=False)
     providers: Mapping[str, ProviderSettings]
     server_policy: str
@@ -89,6 +92,7 @@ class Settings:
     access_token_lifetime: timedelta
     refresh_token_lifetime: timedelta
     authorization_lifetime: timedelta | None
+    audit: bool = False
 
     @property
     def origin(self) -> str:
@@ -136,7 +140,7 @@ def parse(raw: object) -> Settings:
         )
     return Settings(
         issuer=issuer,
-        scopes=_mapping(raw, "SCOPES"),
+        scopes=parse_scopes(_mapping(raw, "SCOPES")),
         encryption_keys=_encryption_keys(raw.get("ENCRYPTION_KEYS", ())),
         providers={slug: parse_provider(slug, entry) for slug, entry in _mapping(raw, "PROVIDERS").items()},
         server_policy=raw.get("SERVER_POLICY", "django_pkce_auth.server.policy.ServerPolicy"),
@@ -147,6 +151,7 @@ def parse(raw: object) -> Settings:
         authorization_lifetime=(
             None if raw.get("AUTHORIZATION_LIFETIME") is None else _lifetime(raw, "AUTHORIZATION_LIFETIME", 0)
         ),
+        audit=bool(raw.get("AUDIT", False)),
     )
 
 

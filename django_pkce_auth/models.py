@@ -3,6 +3,7 @@
 from .client.models import ConnectAttempt, Connection
 from .server.models import (
     AccessToken,
+    AuditEntry,
     AuthorizationCode,
     Client,
     ClientSecret,
@@ -14,6 +15,7 @@ from .server.models import (
 
 __all__ = [
     "AccessToken",
+    "AuditEntry",
     "AuthorizationCode",
     "Client",
     "ClientSecret",

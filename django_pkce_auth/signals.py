@@ -8,14 +8,16 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-# Server side. ``client`` is a server.models.Client; ``family`` a server.models.TokenFamily.
-code_issued = Signal()  # client, user, scopes
-tokens_issued = Signal()  # client, user, family, grant_type
-tokens_refreshed = Signal()  # client, user, family
-reuse_detected = Signal()  # client, family, what: "authorization_code" or "refresh_token"
-family_revoked = Signal()  # family, reason
-client_authentication_failed = Signal()  # client_id, reason
-consent_given = Signal()  # client, user, scopes
+# Server side. ``client`` is a server.models.Client or None, ``user`` a user or None, ``family`` the id of a TokenFamily
+# or None; every one of these signals has all three, and behind it what else it tells.
+code_issued = Signal()  # scopes
+tokens_issued = Signal()  # grant_type
+tokens_refreshed = Signal()
+reuse_detected = Signal()  # what: "authorization_code" or "refresh_token"
+family_revoked = Signal()  # reason, actor: the id of the user who did it, or None
+client_authentication_failed = Signal()  # client_id as presented, reason
+consent_given = Signal()  # scopes
+consent_withdrawn = Signal()
 
 # Client side. ``connection`` is a client.models.Connection.
 connection_made = Signal()  # connection, created

@@ -63,7 +63,7 @@ class ClientForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        known = [(name, f"{name}: {words}") for name, words in conf.settings().scopes.items()]
+        known = [(scope.name, f"{scope.name}: {scope.words}") for scope in conf.settings().scopes.values()]
         client = self.instance
         for field, scopes in (("scopes_allowed", client.scopes), ("scopes_default", client.default_scopes)):
             gone = [(name, name) for name in scopes if name not in dict(known)]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
 from ..protocol.client_authentication import ClientCredentials
-from ..protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT, OAuthError
-from ..signals import client_authentication_failed
+from ..protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT, OAuthError, public_text
+from .events import record
 from .models import Client
 from .querysets import KnownClient
-
-logger = logging.getLogger("django_pkce_auth.server")
 
 
 def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, now: datetime) -> Client:
@@ -28,10 +25,8 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
             reason = _fault(known, client_secret, now)
             if not reason:
                 return known.client
-    logger.warning(
-        "Client authentication failed: %s", reason, extra={"event": "client_authentication_failed", "reason": reason}
-    )
-    client_authentication_failed.send_robust(sender=Client, client_id=credentials.client_id, reason=reason)
+    shown = public_text(credentials.client_id)
+    record("client_authentication_failed", at_once=True, client_id=shown, reason=reason)
     # One text for all: a stranger must not learn which client exists. The log has the reason.
     raise OAuthError(
         INVALID_CLIENT,

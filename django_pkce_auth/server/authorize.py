@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 
 from .. import conf
 from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, AuthorizationResponse
 from ..protocol.errors import INVALID_SCOPE, UNAUTHORIZED_CLIENT, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import explain_mismatch, matches
-from ..protocol.scopes import format_scope
+from ..protocol.scopes import format_scope, parse_scope
 from ..secrets import AUTHORIZATION_CODE, digest, generate
-from ..signals import code_issued, consent_given, send_after_commit
-from .models import AuthorizationCode, Client, Consent
+from .consent import remember
+from .events import record
+from .models import AuthorizationCode, Client
+from .querysets import AskingClient
 
 logger = logging.getLogger("django_pkce_auth.server")
 
@@ -59,6 +61,8 @@ class Authorization:
     request: AuthorizationRequest
     redirect_uri: str
     scopes: tuple[str, ...]
+    consented: tuple[str, ...]
+    """What the signed-in user allowed this client before."""
 
     @property
     def state(self) -> str | None:
@@ -68,10 +72,13 @@ class Authorization:
         return RedirectableError(OAuthError(error, description), self.redirect_uri, self.state)
 
 
-def validate(parameters: Parameters, *, settings: conf.Settings) -> Authorization:
-    """Check a request in the order of RFC 6749 §4.1.2.1; raises UnsafeRequest or RedirectableError. Two queries."""
-    client = _client(parameters)
-    redirect_uri = _redirect_uri(parameters, client)
+def validate(parameters: Parameters, *, user: Any, settings: conf.Settings) -> Authorization:
+    """Check a request in the order of RFC 6749 §4.1.2.1; raises UnsafeRequest or RedirectableError. One query.
+
+    ``user`` is None for a visitor who has not signed in yet.
+    """
+    asking = _client(parameters, user)
+    client, redirect_uri = asking.client, _redirect_uri(parameters, asking)
     try:
         request = AuthorizationRequest.decode(parameters)
         if not client.may_use("authorization_code"):
@@ -79,32 +86,36 @@ def validate(parameters: Parameters, *, settings: conf.Settings) -> Authorizatio
         scopes = _scopes(request, client, settings)
     except OAuthError as error:
         raise RedirectableError(error, redirect_uri, _state(parameters)) from error
-    return Authorization(client=client, request=request, redirect_uri=redirect_uri, scopes=scopes)
+    return Authorization(
+        client=client,
+        request=request,
+        redirect_uri=redirect_uri,
+        scopes=scopes,
+        consented=parse_scope(asking.consented_scope),
+    )
 
 
-def _client(parameters: Parameters) -> Client:
+def _client(parameters: Parameters, user: Any) -> AskingClient:
     client_id = parameters.get("client_id")
     if client_id is None:
         raise UnsafeRequest("The link has no client_id. The app that sent you here must put its own into the link.")
-    clients = Client.objects.primary().prefetch_related("redirect_uris")
-    found: Client | None = clients.filter(client_id=client_id).first()
-    # Some databases compare text without regard to case; an identifier is equal or it is another one.
-    if found is None or found.client_id != client_id:
+    found: AskingClient | None = Client.objects.asking(client_id, user=user)
+    if found is None:
         raise UnsafeRequest("The client_id in the link is not one of an app that is registered here.")
-    if found.disabled_at is not None:
+    if found.client.disabled_at is not None:
         raise UnsafeRequest("The app that sent you here has been disabled by this site's administrators.")
     return found
 
 
-def _redirect_uri(parameters: Parameters, client: Client) -> str:
-    registered = [row.uri for row in client.redirect_uris.all()]
+def _redirect_uri(parameters: Parameters, asking: AskingClient) -> str:
+    registered = asking.redirect_uris
     requested = parameters.get("redirect_uri")
     if requested is None:
         if len(registered) == 1:
             return registered[0]
         raise UnsafeRequest(
             "The link has no redirect_uri. The app must name one, as it has not registered exactly one.",
-            detail=f"client {client.client_id} has {len(registered)} redirect URIs",
+            detail=f"client {asking.client.client_id} has {len(registered)} redirect URIs",
         )
     if any(matches(uri, requested) for uri in registered):
         return requested
@@ -133,8 +144,10 @@ def _scopes(request: AuthorizationRequest, client: Client, settings: conf.Settin
     return requested
 
 
-def approve(authorization: Authorization, *, user: Any, settings: conf.Settings, now: datetime) -> str:
-    """Record the consent, make the code, and return the URL to send the browser to."""
+def approve(
+    authorization: Authorization, *, user: Any, scopes: tuple[str, ...], settings: conf.Settings, now: datetime
+) -> str:
+    """Record the consent to ``scopes``, make the code, and return the URL to send the browser to."""
     raw_code = generate(AUTHORIZATION_CODE)
     client, using = authorization.client, router.db_for_write(AuthorizationCode)
     with transaction.atomic(using=using):
@@ -146,32 +159,9 @@ def approve(authorization: Authorization, *, user: Any, settings: conf.Settings,
             expires_at=now + settings.authorization_code_lifetime,
             code_challenge=cast(str, authorization.request.code_challenge),
             redirect_uri=authorization.redirect_uri,
-            scope=format_scope(authorization.scopes),
+            scope=format_scope(scopes),
         ).save(force_insert=True, using=using)
-        # After the INSERT: a transaction that reads before it writes can't wait for its turn on SQLite.
-        remember_consent(user=user, client=client, scopes=authorization.scopes, now=now, using=using)
-        send_after_commit(
-            code_issued, sender=Client, using=using, client=client, user=user, scopes=authorization.scopes
-        )
+        remember(user=user, client=client, before=authorization.consented, scopes=scopes, now=now, using=using)
+        record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
     response = AuthorizationResponse(code=raw_code, state=authorization.state, iss=settings.issuer)
     return response.encode(authorization.redirect_uri)
-
-
-def remember_consent(*, user: Any, client: Client, scopes: tuple[str, ...], now: datetime, using: str) -> None:
-    """Add ``scopes`` to what the user allowed the client: one upsert, and a read before it."""
-    consents = Consent.objects.using(using)
-    before = consents.filter(user=user, client=client).first()
-    known = before.scopes if before else ()
-    scope = format_scope(dict.fromkeys((*known, *scopes)))
-    if before and scope == before.scope:
-        return
-    row = Consent(user=user, client=client, scope=scope, created_at=now, updated_at=now)
-    # Two approvals at the same moment make one row; MariaDB and MySQL take no conflict target.
-    by_target = connections[using].features.supports_update_conflicts_with_target
-    consents.bulk_create(
-        [row],
-        update_conflicts=True,
-        update_fields=["scope", "updated_at"],
-        unique_fields=["user", "client"] if by_target else None,
-    )
-    send_after_commit(consent_given, sender=Consent, using=using, client=client, user=user, scopes=scopes)

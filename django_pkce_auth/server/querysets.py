@@ -8,12 +8,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models, router
-from django.db.models import F
+from django.db.models import F, FilteredRelation, Q
 
 from ..secrets import digest, same
 
 if TYPE_CHECKING:
     from .models import Client
+
+
+@dataclass(frozen=True, slots=True)
+class AskingClient:
+    """A client with its redirect URIs, and what one user allowed it before (None: nothing), read in one query."""
+
+    client: Client
+    redirect_uris: tuple[str, ...]
+    consented_scope: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,21 @@ class ClientQuerySet(PrimaryQuerySet):
         rows = list(with_secrets(self.primary().filter(client_id=client_id), ""))
         # Some databases compare text without regard to case; an identifier is equal or it is another one.
         return known_client(rows[0], rows) if rows and rows[0].client_id == client_id else None
+
+    def asking(self, client_id: str, *, user: Any) -> AskingClient | None:
+        """Return the client that an authorization request names, or None; ``user`` is None for a visitor. One query."""
+        clients = self.primary().filter(client_id=client_id).select_related("registered_by")
+        rows = list(
+            clients.annotate(
+                consent=FilteredRelation("consents", condition=Q(consents__user=user)),
+                registered_uri=F("redirect_uris__uri"),
+                consented_scope=F("consent__scope"),
+            )
+        )
+        if not rows or rows[0].client_id != client_id:
+            return None
+        uris = tuple(row.registered_uri for row in rows if row.registered_uri is not None)
+        return AskingClient(rows[0], uris, rows[0].consented_scope)
 
 
 class TokenQuerySet(PrimaryQuerySet):

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from ..signals import family_revoked, send_after_commit
+from .events import record
 from .models import TokenFamily
 
-logger = logging.getLogger("django_pkce_auth.server")
 
-
-def revoke_family(family_id: int, *, reason: TokenFamily.Reason, now: datetime, using: str) -> bool:
+def revoke_family(family_id: int, *, reason: TokenFamily.Reason, now: datetime, using: str, actor: Any = None) -> bool:
     """End everything that the family holds, with one UPDATE; False where it had ended already."""
+    families = TokenFamily.objects.using(using).filter(pk=family_id)
     with transaction.atomic(using=using):
-        live = TokenFamily.objects.using(using).filter(pk=family_id, revoked_at=None)
-        changed = live.update(revoked_at=now, revoked_reason=reason)
+        changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
         if changed:
-            send_after_commit(family_revoked, sender=TokenFamily, using=using, family=family_id, reason=reason.value)
-    if changed:
-        logger.warning(
-            "Token family %s revoked: %s",
-            family_id,
-            reason.label,
-            extra={"event": "family_revoked", "family": family_id, "reason": reason.value},
-        )
+            _record(family_id, reason, using, actor)
     return bool(changed)
+
+
+def revoke_families(
+    families: QuerySet[TokenFamily], *, reason: TokenFamily.Reason, now: datetime, using: str, actor: Any = None
+) -> int:
+    """End all that ``families`` hold, with one UPDATE, and return how many ended by it."""
+    with transaction.atomic(using=using):
+        changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
+        ended = families.filter(revoked_at=now, revoked_reason=reason).values_list("pk", flat=True) if changed else ()
+        for family_id in ended:
+            _record(family_id, reason, using, actor)
+    return changed
+
+
+def _record(family_id: int, reason: TokenFamily.Reason, using: str, actor: Any) -> None:
+    by = None if actor is None else str(actor.pk)
+    record("family_revoked", family=family_id, using=using, reason=reason.value, actor=by)

@@ -22,7 +22,7 @@ def test_flow_gives_tokens_that_open_the_api_rfc6749_4_1(app: App, signed_in: Br
     assert "Read your data" in text
     assert "See who you are" in text
     assert "Change your data" not in text
-    assert [button["value"] for button in page.select("button[name=decision]")] == ["deny", "approve"]
+    assert [button["value"] for button in page.select(".pkce-decision button")] == ["deny", "approve"]
 
     answer = signed_in.post(app.link(scopes=("read", "profile")), {"decision": "approve"})
     assert answer["Location"].startswith(REDIRECT_URI + "&code=")

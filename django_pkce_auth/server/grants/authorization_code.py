@@ -14,8 +14,8 @@ from ...protocol.errors import INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.pkce import verify
 from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
-from ...signals import reuse_detected, send_after_commit, tokens_issued
 from ..authenticate import authenticate, require_grant_type
+from ..events import record
 from ..issue import issue_tokens
 from ..models import AuthorizationCode, Client, TokenFamily
 from ..querysets import KnownClient, known_client, with_secrets
@@ -88,13 +88,12 @@ def _redeem(
             return None
         generation = 0 if client.may_use("refresh_token") else None
         response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation)
-        send_after_commit(
-            tokens_issued,
-            sender=TokenFamily,
-            using=using,
+        record(
+            "tokens_issued",
             client=client,
             user=code.user,
             family=family.pk,
+            using=using,
             grant_type="authorization_code",
         )
     return response
@@ -105,12 +104,12 @@ def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, 
     code.refresh_from_db(using=using, fields=["family"])
     if code.family_id is not None:
         revoke_family(code.family_id, reason=TokenFamily.Reason.REPLAY, now=now, using=using)
-        send_after_commit(
-            reuse_detected,
-            sender=TokenFamily,
-            using=using,
+        record(
+            "reuse_detected",
             client=client,
+            user=code.user,
             family=code.family_id,
+            using=using,
             what="authorization_code",
         )
 

@@ -15,8 +15,8 @@ from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import RefreshTokenRequest, TokenResponse
-from ...signals import reuse_detected, send_after_commit, tokens_refreshed
 from ..authenticate import authenticate, require_grant_type
+from ..events import record
 from ..issue import issue_tokens
 from ..models import Client, RefreshToken, TokenFamily
 from ..querysets import KnownClient, known_client, with_secrets
@@ -59,9 +59,7 @@ def exchange_refresh_token(
         if token.superseded_at is not None and now - token.superseded_at <= SIMULTANEOUS:
             raise _refused("superseded by a simultaneous request")
     revoke_family(family.pk, reason=TokenFamily.Reason.REUSE, now=now, using=using)
-    send_after_commit(
-        reuse_detected, sender=TokenFamily, using=using, client=client, family=family.pk, what="refresh_token"
-    )
+    record("reuse_detected", client=client, user=family.user, family=family.pk, using=using, what="refresh_token")
     raise _refused("superseded; its family is revoked")
 
 
@@ -136,9 +134,7 @@ def _issue(
     family = token.family
     generation = token.generation + 1 if rotate else None
     response = issue_tokens(family, settings=settings, now=now, using=using, scopes=scopes, generation=generation)
-    send_after_commit(
-        tokens_refreshed, sender=TokenFamily, using=using, client=client, user=family.user, family=family.pk
-    )
+    record("tokens_refreshed", client=client, user=family.user, family=family.pk, using=using)
     return response
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -20,9 +18,13 @@ from django.views.decorators.http import require_http_methods
 from ... import conf
 from ...protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
 from ...protocol.parameters import Parameters
-from ...protocol.redirect_uris import host_of, is_loopback
+from ...protocol.redirect_uris import host_of
 from ...redirects import leave
 from ..authorize import Authorization, RedirectableError, UnsafeRequest, approve, validate
+from ..consent import Question, question
+from ..policy import ServerPolicy
+from ..prompt import prompt_context
+from ..sign_in import is_fresh, sign_in, switch_account
 
 logger = logging.getLogger("django_pkce_auth.server")
 
@@ -36,11 +38,10 @@ def authorize(request: HttpRequest) -> HttpResponseBase:
     """Show the prompt on GET; on POST act on its ``decision``. The request is checked anew each time."""
     settings = conf.settings()
     try:
-        authorization = validate(Parameters.parse(request.META.get("QUERY_STRING", "")), settings=settings)
-        if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
-        if request.method == "POST":
-            return _decide(request, authorization, settings)
+        parameters = Parameters.parse(request.META.get("QUERY_STRING", ""))
+        user = request.user if request.user.is_authenticated else None
+        authorization = validate(parameters, user=user, settings=settings)
+        return _answer(request, authorization, settings)
     except RedirectableError as error:
         _log_refusal(error.error.error, error.error.description)
         return leave(request, error.location(settings.issuer), destination=host_of(error.redirect_uri))
@@ -48,29 +49,77 @@ def authorize(request: HttpRequest) -> HttpResponseBase:
         return error_page(request, error.public, detail=error.detail)
     except OAuthError as error:
         return error_page(request, error.description, detail=error.detail, error=error.error)
-    return _prompt(request, authorization, settings)
 
 
-def _decide(request: HttpRequest, authorization: Authorization, settings: conf.Settings) -> HttpResponseBase:
+def _answer(request: HttpRequest, authorization: Authorization, settings: conf.Settings) -> HttpResponseBase:
+    """Sign in where that is needed, then ask or act on the answer, in the order of OpenID Connect Core §3.1.2."""
+    now, message = timezone.now(), authorization.request
+    if not request.user.is_authenticated or not is_fresh(request, message, now=now):
+        if "none" in message.prompts:
+            raise authorization.refuse("login_required", "The user is not signed in, or not freshly enough.")
+        return sign_in(request, message, now=now)
+    asked = _question(request, authorization, settings)
+    if request.method == "POST":
+        return _decide(request, authorization, asked, settings)
+    if asked.must_ask:
+        if "none" in message.prompts:
+            raise authorization.refuse("consent_required", "The user has not allowed this yet, or must be asked again.")
+        return _prompt(request, authorization, asked)
+    return _approve(request, authorization, authorization.scopes, settings)
+
+
+def _question(request: HttpRequest, authorization: Authorization, settings: conf.Settings) -> Question:
+    policy: ServerPolicy = conf.policy(settings.server_policy)
+    scopes = policy.scopes_for(request.user, authorization.client, authorization.scopes)
+    if not scopes:
+        raise authorization.refuse(ACCESS_DENIED, "The user may not grant any of the scopes that were asked for.")
+    return question(
+        authorization.client,
+        before=authorization.consented,
+        scopes=tuple(scope for scope in authorization.scopes if scope in scopes),
+        redirect_uri=authorization.redirect_uri,
+        registry=settings.scopes,
+        forced=not {"consent", "select_account"}.isdisjoint(authorization.request.prompts),
+    )
+
+
+def _decide(
+    request: HttpRequest, authorization: Authorization, asked: Question, settings: conf.Settings
+) -> HttpResponseBase:
     decision = request.POST.get("decision")
     if decision == "deny":
         raise authorization.refuse(ACCESS_DENIED, "The user denied the request.")
+    if decision == "switch":
+        return switch_account(request)
     if decision != "approve":
         raise OAuthError(INVALID_REQUEST, "The form's decision is neither approve nor deny; go back and choose again.")
-    location = approve(authorization, user=request.user, settings=settings, now=timezone.now())
+    return _approve(request, authorization, _chosen(request, asked), settings)
+
+
+def _chosen(request: HttpRequest, asked: Question) -> tuple[str, ...]:
+    """Return the scopes that stay ticked; a form without boxes means all that was asked."""
+    names = [scope.name for scope in asked.scopes]
+    shown = request.POST.get("shown")
+    ticked = set(request.POST.getlist("scope"))
+    if not ticked <= set(names) or (shown is not None and set(shown.split()) != set(names)):
+        raise OAuthError(INVALID_REQUEST, "The form names other scopes than the link; go back and open the link again.")
+    if len(names) == 1 or (shown is None and not ticked):
+        return tuple(names)
+    chosen = tuple(scope.name for scope in asked.scopes if scope.required or scope.name in ticked)
+    if not chosen:
+        raise OAuthError(INVALID_REQUEST, "Nothing was ticked; go back and tick what you allow, or choose Deny.")
+    return chosen
+
+
+def _approve(
+    request: HttpRequest, authorization: Authorization, scopes: tuple[str, ...], settings: conf.Settings
+) -> HttpResponseBase:
+    location = approve(authorization, user=request.user, scopes=scopes, settings=settings, now=timezone.now())
     return leave(request, location, destination=host_of(authorization.redirect_uri))
 
 
-def _prompt(request: HttpRequest, authorization: Authorization, settings: conf.Settings) -> HttpResponse:
-    context = {
-        "client": authorization.client,
-        "client_host": host_of(authorization.redirect_uri),
-        "redirect_uri": authorization.redirect_uri,
-        "is_loopback": is_loopback(authorization.redirect_uri),
-        "scopes": [{"name": scope, "words": settings.scopes[scope]} for scope in authorization.scopes],
-        "account": request.user,
-        "action": request.get_full_path(),
-    }
+def _prompt(request: HttpRequest, authorization: Authorization, asked: Question) -> HttpResponse:
+    context = prompt_context(authorization, asked, user=request.user, action=request.get_full_path())
     response = render(request, "pkce_auth/authorize.html", context)
     response["Referrer-Policy"] = "same-origin"
     return response
@@ -85,7 +134,6 @@ def error_page(
         "error": error,
         "description": public,
         "detail": detail if django_settings.DEBUG else "",
-        "title": HTTPStatus(status).phrase,
     }
     response = render(request, "pkce_auth/error.html", context, status=status)
     response["Referrer-Policy"] = "no-referrer"

@@ -1,0 +1,67 @@
+"""What happened, told three ways: a signal, a line of the structured log, and, if it is on, a row of the audit table.
+
+Ids and fingerprints only. The row is written in the transaction that it tells of, signal and line follow its commit,
+so nothing is told of what was rolled back.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any, Final
+
+from django.db import router, transaction
+from django.dispatch import Signal
+
+from .. import conf, signals
+from .models import AuditEntry, Client, TokenFamily
+
+logger = logging.getLogger("django_pkce_auth.server")
+
+EVENTS: Final[dict[str, tuple[Signal, int]]] = {
+    "consent_given": (signals.consent_given, logging.INFO),
+    "consent_withdrawn": (signals.consent_withdrawn, logging.INFO),
+    "code_issued": (signals.code_issued, logging.INFO),
+    "tokens_issued": (signals.tokens_issued, logging.INFO),
+    "tokens_refreshed": (signals.tokens_refreshed, logging.INFO),
+    "reuse_detected": (signals.reuse_detected, logging.WARNING),
+    "family_revoked": (signals.family_revoked, logging.WARNING),
+    "client_authentication_failed": (signals.client_authentication_failed, logging.WARNING),
+}
+
+
+def record(
+    event: str,
+    *,
+    client: Client | None = None,
+    user: Any = None,
+    family: int | None = None,
+    using: str | None = None,
+    at_once: bool = False,
+    **facts: Any,
+) -> None:
+    """Tell that ``event`` happened; ``facts`` are JSON values and never a secret. One INSERT where the audit is on.
+
+    ``at_once`` is for what no rollback undoes, such as a refusal.
+    """
+    using = using or router.db_for_write(TokenFamily)
+    client_id = client.client_id if client else facts.get("client_id")
+    user_id = None if user is None or user.pk is None else str(user.pk)
+    if conf.settings().audit:
+        AuditEntry(event=event, client_id=client_id or "", user_id=user_id or "", family=family, facts=facts).save(
+            force_insert=True, using=using
+        )
+    sent = {"client": client, "user": user, "family": family, **facts}
+    line = {"event": event, "client_id": client_id, "user_id": user_id, "family": family, **facts}
+    if at_once:
+        _tell(event, sent, line)
+    else:
+        transaction.on_commit(partial(_tell, event, sent, line), using=using, robust=True)
+
+
+def _tell(event: str, sent: dict[str, Any], line: dict[str, Any]) -> None:
+    signal, level = EVENTS[event]
+    told = {name: value for name, value in line.items() if value is not None}
+    shown = " ".join(f"{name}={value}" for name, value in told.items() if name != "event")
+    logger.log(level, "%s %s", event, shown, extra={"event": event, "oauth": told})
+    signal.send_robust(sender=TokenFamily, **sent)

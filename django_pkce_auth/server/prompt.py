@@ -1,0 +1,45 @@
+"""What the consent page shows, so that a person can judge who asks for what (OAuth 2.1 §7.9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.cache import cache
+
+from ..protocol.redirect_uris import host_of, is_loopback
+from .authorize import Authorization
+from .consent import Question
+from .models import Client, Consent
+
+MANY = 1000
+"""Counting stops here: more than this many people is all that anybody needs to know."""
+
+
+def prompt_context(authorization: Authorization, asked: Question, *, user: Any, action: str) -> dict[str, Any]:
+    """Return the template's context. No query, but one an hour and client for how many people use it."""
+    client = authorization.client
+    registered_by = client.registered_by
+    return {
+        "client": client,
+        "client_host": host_of(authorization.redirect_uri),
+        "redirect_uri": authorization.redirect_uri,
+        "is_loopback": is_loopback(authorization.redirect_uri),
+        "is_verified": client.verified_at is not None,
+        "registered_by": registered_by.get_username() if registered_by else "",
+        "people": _people(client),
+        "new_scopes": asked.new,
+        "granted_scopes": asked.granted,
+        "scopes": asked.scopes,
+        "shown": " ".join(scope.name for scope in asked.scopes),
+        "may_untick": len(asked.scopes) > 1,
+        "account": user,
+        "action": action,
+    }
+
+
+def _people(client: Client) -> int:
+    """Return how many people here allowed the client something, at most ``MANY`` + 1, as it was within the hour."""
+    count = cache.get_or_set(
+        f"pkce_auth:people:{client.pk}", lambda: Consent.objects.filter(client=client)[: MANY + 1].count(), 3600
+    )
+    return int(count or 0)

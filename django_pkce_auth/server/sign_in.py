@@ -1,0 +1,71 @@
+"""When the user last proved who they are, and how a client can ask for it anew (OpenID Connect Core §3.1.2.1)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth import logout
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.views import redirect_to_login
+from django.core import signing
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponseRedirect
+from django.utils import timezone
+
+from ..protocol.authorization import AuthorizationRequest
+
+SESSION_KEY = "pkce_auth_signed_in_at"
+MARK = "signed_in_after"
+"""A parameter of our own in the URL behind the log-in page: when a fresh sign-in was asked for, signed."""
+MARK_LIFETIME = timedelta(hours=1)
+_SALT = "django_pkce_auth.sign_in"
+
+
+@receiver(user_logged_in)
+def note_sign_in(request: HttpRequest | None = None, **_: Any) -> None:
+    """Keep the time in the session; a session from before that has none, and counts as too old."""
+    if request is not None and hasattr(request, "session"):
+        request.session[SESSION_KEY] = int(timezone.now().timestamp())
+
+
+def is_fresh(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) -> bool:
+    """True where ``prompt=login`` and ``max_age`` are satisfied by the session's sign-in."""
+    signed_in_at = http.session.get(SESSION_KEY, 0)
+    if "login" in request.prompts:
+        mark = _read_mark(http.GET.get(MARK, ""))
+        return mark is not None and signed_in_at >= mark
+    return request.max_age is None or now.timestamp() - signed_in_at <= request.max_age
+
+
+def sign_in(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) -> HttpResponseRedirect:
+    """Send the visitor to the project's log-in page and back to this request.
+
+    Whoever is signed in is signed out first where a fresh sign-in is asked for: a log-in page that passes
+    signed-in visitors on would come straight back. ``login_hint`` is handed on for the page to use.
+    """
+    query = http.GET.copy()
+    query.pop(MARK, None)
+    if http.user.is_authenticated:
+        logout(http)
+    if "login" in request.prompts:
+        query[MARK] = signing.dumps(int(now.timestamp()), salt=_SALT)
+    response = redirect_to_login(f"{http.path}?{query.urlencode()}")
+    if request.login_hint:
+        response["Location"] += "&" + urlencode({"login_hint": request.login_hint})
+    return response
+
+
+def switch_account(http: HttpRequest) -> HttpResponseRedirect:
+    """Sign out, and ask again who it is."""
+    logout(http)
+    return redirect_to_login(http.get_full_path())
+
+
+def _read_mark(value: str) -> int | None:
+    try:
+        mark = signing.loads(value, salt=_SALT, max_age=MARK_LIFETIME)
+    except signing.BadSignature:
+        return None
+    return mark if isinstance(mark, int) else None
