@@ -1,4 +1,4 @@
-"""Malformed requests to the authorization endpoint: a page that says what is wrong, never a redirect (RFC 6749 §3.1)."""
+"""Malformed requests to the authorization endpoint: a page that says why, never a redirect (RFC 6749 §3.1)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""What a replay revokes stays revoked, though its own request fails: with real commits, and under ATOMIC_REQUESTS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from django_pkce_auth.server.models import TokenFamily
+from tests.four_steps import App
+from tests.server.test_token_request import refused
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(params=[False, True], ids=["autocommit", "ATOMIC_REQUESTS"])
+def requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> None:
+    monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", request.param)
+
+
+def test_code_replayed_revokes_for_good(requests: None, app: App, code: str, opens: Any) -> None:
+    tokens = app.redeem(code).json()
+    assert opens(tokens["access_token"])
+    refused(app.redeem(code), "invalid_grant")
+    assert not opens(tokens["access_token"])
+    refused(app.refresh(tokens["refresh_token"]), "invalid_grant", "revoked")
+
+
+def test_refresh_token_reused_revokes_for_good(requests: None, app: App, code: str, opens: Any) -> None:
+    first = app.redeem(code).json()
+    second = app.refresh(first["refresh_token"]).json()
+    third = app.refresh(second["refresh_token"]).json()
+    refused(app.refresh(first["refresh_token"]), "invalid_grant")
+    assert not opens(third["access_token"])
+    refused(app.refresh(third["refresh_token"]), "invalid_grant", "revoked")
+
+
+def test_code_lost_to_another_request_leaves_no_family_behind(
+    requests: None, app: App, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both requests read the code unredeemed; the one that loses the claim must leave no trace."""
+    from django_pkce_auth.server.grants import authorization_code as grant
+
+    real, winner = grant._find, []
+
+    def find(raw: str) -> Any:
+        stale = real(raw)
+        if not winner:
+            winner.append(None)
+            winner.append(app.redeem(code).json())
+        return stale
+
+    monkeypatch.setattr(grant, "_find", find)
+    refused(app.redeem(code), "invalid_grant", "already redeemed")
+    assert winner[1]["access_token"]
+    assert TokenFamily.objects.count() == 1
+    assert TokenFamily.objects.get().revoked_reason == TokenFamily.Reason.REPLAY
