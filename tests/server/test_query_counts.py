@@ -10,7 +10,9 @@ import pytest
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from django_pkce_auth.server.clients import add_secret
 from tests.four_steps import App, approve, bearer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,10 +29,6 @@ def statements(most: int, *, least: int = 0) -> Iterator[None]:
 
 @pytest.mark.parametrize("secrets", [1, 3])
 def test_code_exchange_takes_at_most_seven_statements(app: App, code: str, secrets: int) -> None:
-    from django.utils import timezone
-
-    from django_pkce_auth.server.clients import add_secret
-
     for _ in range(secrets - 1):
         add_secret(app.client, now=timezone.now())
     with statements(7, least=7):

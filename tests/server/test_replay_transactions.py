@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from django_pkce_auth.server.grants import authorization_code as grant
 from django_pkce_auth.server.models import TokenFamily
 from tests.four_steps import App
 from tests.server.test_token_request import refused
@@ -40,8 +41,6 @@ def test_code_lost_to_another_request_leaves_no_family_behind(
     requests: None, app: App, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both requests read the code unredeemed; the one that loses the claim must leave no trace."""
-    from django_pkce_auth.server.grants import authorization_code as grant
-
     real, winner = grant._find, []
 
     def find(raw: str) -> Any:
