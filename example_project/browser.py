@@ -54,11 +54,15 @@ class Browser:
         form = found.find_parent("form") if found else None
         if found is None or form is None:
             raise StepFailed(f"{self.url} has no button {button!r}; it says: {self.text[:300]}")
-        fields = {str(each["name"]): str(each.get("value", "")) for each in form.select("input[name]")}
+        fields: dict[str, list[str]] = {}
+        for each in form.select("input[name]"):
+            unticked = each.get("type") == "checkbox" and not each.has_attr("checked")
+            if not unticked and not each.has_attr("disabled"):
+                fields.setdefault(str(each["name"]), []).append(str(each.get("value", "")))
         expect(set(typed) <= set(fields), f"{self.url}: the form lacks one of the fields {sorted(typed)}")
-        fields |= typed
+        fields |= {name: [value] for name, value in typed.items()}
         if found.get("name"):
-            fields[str(found["name"])] = str(found.get("value", ""))
+            fields[str(found["name"])] = [str(found.get("value", ""))]
         self._load("POST", urljoin(self.url, str(form.get("action") or self.url)), fields)
 
     @property
@@ -77,7 +81,7 @@ class Browser:
             raise StepFailed(f"{self.url} has no {selector}; it says: {self.text[:300]}")
         return found
 
-    def _load(self, method: str, url: str, fields: dict[str, str] | None = None) -> None:
+    def _load(self, method: str, url: str, fields: dict[str, list[str]] | None = None) -> None:
         for _ in range(MAX_REDIRECTS):
             response = self._request(method, url, fields)
             target = _target(response)
@@ -89,7 +93,7 @@ class Browser:
             method, url, fields = "GET", urljoin(url, target), None
         raise StepFailed(f"more than {MAX_REDIRECTS} redirects in a row, the last one to {shown(url)}")
 
-    def _request(self, method: str, url: str, fields: dict[str, str] | None) -> httpx2.Response:
+    def _request(self, method: str, url: str, fields: dict[str, list[str]] | None) -> httpx2.Response:
         # What a browser says of a page load; a posted form also names the site that it stood on.
         headers = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html"}
         if method == "POST":
@@ -114,10 +118,13 @@ def _target(response: httpx2.Response) -> str | None:
     return url if separator else None
 
 
-def _lines(method: str, url: str, fields: dict[str, str] | None, response: httpx2.Response) -> Iterator[Text]:
+def _lines(method: str, url: str, fields: dict[str, list[str]] | None, response: httpx2.Response) -> Iterator[Text]:
     yield Text.assemble(("   → ", "cyan"), (f"{method:5}", "bold"), shown(url))
     if fields:
-        yield Text("           " + "  ".join(f"{name}={_short(name, value)}" for name, value in fields.items()), "dim")
+        yield Text(
+            "           " + "  ".join(f"{name}={_short(name, ' '.join(values))}" for name, values in fields.items()),
+            "dim",
+        )
     style = "green" if response.status_code < 400 else "yellow"
     kind = response.headers.get("Content-Type", "").partition(";")[0]
     yield Text.assemble(("   ← ", "cyan"), (f"{response.status_code} {response.reason_phrase}", style), f"  {kind}")

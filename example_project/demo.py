@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from .sites import Demo, SiteFailed, free_ports, prepare, running
+from .sites import Demo, Running, SiteFailed, free_ports, prepare, running
 from .walk import StepFailed, walk
 
 
@@ -80,12 +80,20 @@ def _run(directory: Path, options: argparse.Namespace, console: Console) -> int:
     prepare(demo)
     with running(demo) as sites:
         if options.check:
-            walk(demo, console)
-            return 0
+            return _check(demo, sites, console)
         _introduce(demo, console)
         while True:
             sites.check()
             time.sleep(0.5)
+
+
+def _check(demo: Demo, sites: Running, console: Console) -> int:
+    try:
+        walk(demo, console)
+    except StepFailed:
+        console.print(escape(sites.logged()))
+        raise
+    return 0
 
 
 def _introduce(demo: Demo, console: Console) -> None:

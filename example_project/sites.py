@@ -142,6 +142,10 @@ class Running:
     def log(self, site: str) -> Path:
         return self.demo.directory / f"{site}.log"
 
+    def logged(self) -> str:
+        """Return the end of what each site logged."""
+        return "\n".join(f"{site} logged:\n{_tail(self.log(site).read_text()) or '-'}" for site in self.processes)
+
     def start(self, site: str, port: int) -> None:
         with self.log(site).open("wb") as log:
             self.processes[site] = subprocess.Popen(

@@ -14,5 +14,9 @@ SESSION_COOKIE_NAME = "server_session"
 CSRF_COOKIE_NAME = "server_csrf"
 PKCE_AUTH = {
     "ISSUER": required("EXAMPLE_SERVER_URL"),
-    "SCOPES": {"profile": "See your name", "photos": "See your photos"},
+    "SCOPES": {
+        # An app that may not know whose photos they are has no use for the others.
+        "profile": {"words": "See your name", "required": True},
+        "photos": "See your photos",
+    },
 }

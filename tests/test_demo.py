@@ -1,0 +1,109 @@
+"""``python -m example_project.demo``: what it says, how it ends, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rich")
+from example_project import demo, walk
+from example_project.sites import APP, Demo, SiteFailed, free_ports, running
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_signal_handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _start(*options: str) -> tuple[subprocess.Popen[str], list[int]]:
+    """Start the demo for people; return it once it is up, and its two ports."""
+    ports = free_ports(0, 0)
+    command = [sys.executable, "-m", "example_project.demo", f"--server-port={ports[0]}", f"--app-port={ports[1]}"]
+    process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if "Ctrl-C" in line:
+            break
+    assert process.poll() is None, printed
+    for port in ports:
+        assert f"http://127.0.0.1:{port}" in printed
+        assert _answers(port)
+    return process, ports
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_demo_ends_on_a_signal_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
+    process, ports = _start(f"--directory={tmp_path}")
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=20)
+    if number is not signal.SIGKILL:
+        assert process.returncode == 0
+        assert "Stopped" in output
+    for port in ports:
+        for _ in range(50):
+            if not _answers(port):
+                break
+            time.sleep(0.1)
+        assert not _answers(port)
+
+
+def test_check_that_fails_names_the_step_and_leaves_no_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(walk, "CONNECT", "A button that is not there")
+    ports = free_ports(0, 0)
+    assert demo.main(["--check", f"--server-port={ports[0]}", f"--app-port={ports[1]}"]) == 1
+    output = capsys.readouterr().out
+    assert re.search(r"Failed: step 4, .Allow.*has no button 'A button that is not there'", output)
+    assert "app_site logged:" in output
+    assert not any(_answers(port) for port in ports)
+
+
+def test_site_that_can_not_start_is_named_with_what_it_printed(tmp_path: Path) -> None:
+    server_port = free_ports(0)[0]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        sites = running(Demo(tmp_path, server_port, taken.getsockname()[1]))
+        with pytest.raises(SiteFailed, match=r"(?s)app_site ended with status 1.*Address already in use"):
+            sites.__enter__()
+    assert not _answers(server_port)
+
+
+def test_taken_port_is_replaced_by_a_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        first, second = free_ports(port, port)
+    assert len({port, first, second}) == 3
+
+
+def test_directory_that_holds_something_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.joinpath("notes.txt").touch()
+    assert demo.main(["--check", "--directory", str(tmp_path)]) == 1
+    assert "is not empty" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_encryption_key_is_the_apps_alone(tmp_path: Path) -> None:
+    each = Demo(tmp_path, 1, 2)
+    assert each.environment(APP)["EXAMPLE_ENCRYPTION_KEY"] == each.encryption_key
+    assert each.encryption_key not in each.environment("server_site").values()
+    assert each.client_secret not in repr(each)
