@@ -21,6 +21,7 @@ KEYS = frozenset(
         "ENCRYPTION_KEYS",
         "PROVIDERS",
         "AUDIT",
+        "DEVICE_CODE_LIFETIME",
         "SERVER_POLICY",
         "CLIENT_POLICY",
         "AUTHORIZATION_CODE_LIFETIME",
@@ -90,6 +91,7 @@ class Settings:
     client_policy: str
     authorization_code_lifetime: timedelta
     access_token_lifetime: timedelta
+    device_code_lifetime: timedelta
     refresh_token_lifetime: timedelta
     authorization_lifetime: timedelta | None
     audit: bool = False
@@ -147,6 +149,7 @@ def parse(raw: object) -> Settings:
         client_policy=raw.get("CLIENT_POLICY", "django_pkce_auth.client.policy.ClientPolicy"),
         authorization_code_lifetime=_lifetime(raw, "AUTHORIZATION_CODE_LIFETIME", 60),
         access_token_lifetime=_lifetime(raw, "ACCESS_TOKEN_LIFETIME", 3600),
+        device_code_lifetime=_lifetime(raw, "DEVICE_CODE_LIFETIME", 600),
         refresh_token_lifetime=_lifetime(raw, "REFRESH_TOKEN_LIFETIME", 30 * 86400),
         authorization_lifetime=(
             None if raw.get("AUTHORIZATION_LIFETIME") is None else _lifetime(raw, "AUTHORIZATION_LIFETIME", 0)

@@ -14,6 +14,7 @@ from typing import Final
 ACCESS_TOKEN: Final = "pkce_at_"  # noqa: S105  (a prefix)
 REFRESH_TOKEN: Final = "pkce_rt_"  # noqa: S105
 AUTHORIZATION_CODE: Final = "pkce_ac_"
+DEVICE_CODE: Final = "pkce_dc_"
 CLIENT_SECRET: Final = "pkce_cs_"  # noqa: S105
 DIGEST_BYTES: Final = 32
 MIN_PROVISIONED_CHARACTERS: Final = 32
@@ -23,6 +24,11 @@ MIN_PROVISIONED_CHARACTERS: Final = 32
 def generate(prefix: str = "") -> str:
     """Return ``prefix`` and 43 URL-safe characters that hold 256 random bits."""
     return prefix + _random.token_urlsafe(32)
+
+
+def generate_from(alphabet: str, length: int) -> str:
+    """Return ``length`` random characters of ``alphabet``, for codes that people type."""
+    return "".join(_random.choice(alphabet) for _ in range(length))
 
 
 def digest(raw: str) -> bytes:

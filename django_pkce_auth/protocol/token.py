@@ -72,6 +72,26 @@ class RefreshTokenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCredentialsTokenRequest:
+    """A client that asks for itself (RFC 6749 §4.4.2)."""
+
+    grant_type: ClassVar[str] = "client_credentials"
+    scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+
+    def encode(self) -> Pairs:
+        return [
+            ("grant_type", self.grant_type),
+            ("scope", format_scope(self.scopes)),
+            *(("resource", resource) for resource in self.resources),
+        ]
+
+    @classmethod
+    def decode(cls, parameters: Parameters) -> Self:
+        return cls(scopes=parse_scope(parameters.get("scope")), resources=parameters.all("resource"))
+
+
+@dataclass(frozen=True, slots=True)
 class TokenResponse:
     """What the exchange gave. ``expires_in`` is in seconds; None where the server did not say."""
 

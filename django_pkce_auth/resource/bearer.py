@@ -12,6 +12,7 @@ from django.contrib.auth.models import AnonymousUser
 from ..protocol import bearer
 from ..protocol.errors import OAuthError
 from ..protocol.scopes import format_scope
+from ..scope_registry import ScopeRegistry
 from ..server.models import AccessToken, Client
 
 
@@ -44,10 +45,10 @@ class Refused(Exception):
         return {} if self.error is None else {"error": self.error.error, "error_description": self.error.description}
 
 
-def verify(authorization: str | None, *, scopes: Iterable[str], now: datetime) -> Grant:
+def verify(authorization: str | None, *, scopes: Iterable[str], registry: ScopeRegistry, now: datetime) -> Grant:
     """Return what the Authorization header allows; raises Refused. One query, no write.
 
-    Only the header is read, never the query or the body.
+    Only the header is read, never the query or the body. ``registry`` knows which scope implies which.
     """
     needed = tuple(scopes)
     try:
@@ -61,7 +62,7 @@ def verify(authorization: str | None, *, scopes: Iterable[str], now: datetime) -
         # Unknown, expired and revoked are one answer for the client; all three mean: get a new token.
         invalid = OAuthError(bearer.INVALID_TOKEN, "The access token is unknown, expired or revoked.")
         raise Refused(401, bearer.challenge(invalid), invalid)
-    if not set(needed) <= set(grant.scopes):
+    if not registry.covers(grant.scopes, needed):
         lacking = OAuthError(bearer.INSUFFICIENT_SCOPE, "The access token does not have every scope that this needs.")
         raise Refused(403, bearer.challenge(lacking, scope=format_scope(needed)), lacking)
     return grant

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from .. import conf
 from ..protocol.scopes import is_scope_token
 from .bearer import Grant, Refused, verify
 
@@ -63,7 +64,8 @@ def refusal(refused: Refused) -> HttpResponse:
 
 
 def _verify(request: HttpRequest, scopes: tuple[str, ...]) -> Grant:
-    return verify(request.META.get("HTTP_AUTHORIZATION"), scopes=scopes, now=timezone.now())
+    authorization, registry = request.META.get("HTTP_AUTHORIZATION"), conf.settings().scopes
+    return verify(authorization, scopes=scopes, registry=registry, now=timezone.now())
 
 
 def _admit(request: HttpRequest, grant: Grant) -> None:

@@ -8,8 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -138,7 +137,9 @@ class ClientAdmin(ModelAdmin):
     @method_decorator(never_cache)
     def add_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and on POST add a secret beside those that keep working."""
-        client = get_object_or_404(Client, pk=unquote(object_id))
+        client = self.get_object(request, unquote(object_id))
+        if client is None:
+            raise Http404
         if not self.has_change_permission(request, client) or not client.is_confidential:
             raise PermissionDenied
         if request.method == "POST":
@@ -161,15 +162,28 @@ class ClientAdmin(ModelAdmin):
         response["Referrer-Policy"] = "no-referrer"
         return response
 
+    # The form's own fields, for those who may only view: without these the admin looks for them on the client.
+    @admin.display(description=_("Redirect URIs"))
+    def redirect_uris(self, obj: Client) -> str:
+        return "\n".join(row.uri for row in obj.redirect_uris.all())
+
+    @admin.display(description=_("Allowed scopes"))
+    def scopes_allowed(self, obj: Client) -> str:
+        return obj.scope
+
+    @admin.display(description=_("Default scopes"))
+    def scopes_default(self, obj: Client) -> str:
+        return obj.default_scope
+
     @admin.display(description=_("secrets"))
     def secrets_known(self, obj: Client) -> str:
         secrets = obj.secrets.order_by("created_at") if obj.pk else ClientSecret.objects.none()
         return "\n".join(f"{row.fingerprint} · {row.created_at:%Y-%m-%d %H:%M} UTC" for row in secrets) or "-"
 
-    @admin.action(description=_("Disable: end the access of selected clients"))
+    @admin.action(permissions=["change"], description=_("Disable: end the access of selected clients"))
     def disable(self, request: HttpRequest, queryset: Any) -> None:
         queryset.filter(disabled_at=None).update(disabled_at=timezone.now())
 
-    @admin.action(description=_("Enable selected clients again"))
+    @admin.action(permissions=["change"], description=_("Enable selected clients again"))
     def enable(self, request: HttpRequest, queryset: Any) -> None:
         queryset.update(disabled_at=None)

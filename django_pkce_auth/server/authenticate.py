@@ -10,6 +10,21 @@ from .events import record
 from .models import Client
 from .querysets import KnownClient
 
+UNKNOWN = "unknown client_id"
+
+
+class ClientRefused(OAuthError):
+    """``invalid_client``, and whose failure it counts as."""
+
+    def __init__(self, reason: str, *, client_id: str, is_known: bool) -> None:
+        super().__init__(
+            INVALID_CLIENT,
+            "The client is unknown or disabled, or its secret is missing or wrong; the server's log says which.",
+            detail=reason,
+        )
+        self.client_id = client_id
+        self.is_known = is_known
+
 
 def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, now: datetime) -> Client:
     """Return the client that ``credentials`` prove; raises OAuthError ``invalid_client``.
@@ -18,7 +33,7 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
     that presents itself, nothing is read again.
     """
     readings = ((credentials.client_id, credentials.client_secret), *credentials.alternatives)
-    reason = "unknown client_id"
+    reason = UNKNOWN
     for client_id, client_secret in readings:
         known = found if found and found.client.client_id == client_id else Client.objects.known(client_id)
         if known is not None:
@@ -28,11 +43,7 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
     shown = public_text(credentials.client_id)
     record("client_authentication_failed", at_once=True, client_id=shown, reason=reason)
     # One text for all: a stranger must not learn which client exists. The log has the reason.
-    raise OAuthError(
-        INVALID_CLIENT,
-        "The client is unknown or disabled, or its secret is missing or wrong; the server's log says which.",
-        detail=reason,
-    )
+    raise ClientRefused(reason, client_id=credentials.client_id, is_known=reason != UNKNOWN)
 
 
 def require_grant_type(client: Client, grant_type: str) -> None:

@@ -11,7 +11,7 @@ from django.db import router, transaction
 
 from .. import conf
 from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, AuthorizationResponse
-from ..protocol.errors import INVALID_SCOPE, UNAUTHORIZED_CLIENT, OAuthError
+from ..protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import explain_mismatch, matches
 from ..protocol.scopes import format_scope, parse_scope
@@ -20,6 +20,7 @@ from .consent import remember
 from .events import record
 from .models import AuthorizationCode, Client
 from .querysets import AskingClient
+from .scopes import allowed_scopes
 
 logger = logging.getLogger("django_pkce_auth.server")
 
@@ -83,7 +84,7 @@ def validate(parameters: Parameters, *, user: Any, settings: conf.Settings) -> A
         request = AuthorizationRequest.decode(parameters)
         if not client.may_use("authorization_code"):
             raise OAuthError(UNAUTHORIZED_CLIENT, "The client is not registered for the authorization code flow.")
-        scopes = _scopes(request, client, settings)
+        scopes = allowed_scopes(request.scopes, client=client, registry=settings.scopes)
     except OAuthError as error:
         raise RedirectableError(error, redirect_uri, _state(parameters)) from error
     return Authorization(
@@ -132,16 +133,6 @@ def _state(parameters: Parameters) -> str | None:
         return parameters.visible("state")
     except OAuthError:
         return None
-
-
-def _scopes(request: AuthorizationRequest, client: Client, settings: conf.Settings) -> tuple[str, ...]:
-    allowed = [scope for scope in client.scopes if scope in settings.scopes]
-    requested = request.scopes or tuple(scope for scope in client.default_scopes if scope in allowed)
-    if not requested:
-        raise OAuthError(INVALID_SCOPE, "scope is missing, and the client has no default scopes; name at least one.")
-    if refused := [scope for scope in requested if scope not in allowed]:
-        raise OAuthError(INVALID_SCOPE, f"scope {refused[0]} does not exist here or is not allowed to this client.")
-    return requested
 
 
 def approve(

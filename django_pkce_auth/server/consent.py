@@ -12,7 +12,7 @@ from ..protocol.redirect_uris import is_claimed_https
 from ..protocol.scopes import format_scope
 from ..scope_registry import Scope, ScopeRegistry
 from .events import record
-from .models import AuthorizationCode, Client, Consent, TokenFamily
+from .models import AuthorizationCode, Client, Consent, DeviceCode, TokenFamily
 from .revoke import revoke_families
 
 
@@ -83,6 +83,7 @@ def withdraw(*, user: Any, client: Client, now: datetime) -> int:
     using = router.db_for_write(TokenFamily)
     with transaction.atomic(using=using):
         AuthorizationCode.objects.using(using).filter(user=user, client=client, family=None).delete()
+        DeviceCode.objects.using(using).filter(user=user, client=client, family=None).delete()
         families = TokenFamily.objects.using(using).filter(user=user, client=client)
         ended = revoke_families(families, reason=TokenFamily.Reason.USER, now=now, using=using, actor=user)
         if Consent.objects.using(using).filter(user=user, client=client).delete()[0]:

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from ..conf import Settings
 from ..protocol.scopes import format_scope
 from ..protocol.token import TokenResponse
 from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
-from .models import AccessToken, RefreshToken, TokenFamily
+from .models import AccessToken, Client, RefreshToken, TokenFamily
+
+
+def start_family(
+    *,
+    client: Client,
+    user_id: Any,
+    scope: str,
+    resource: str | None = None,
+    settings: Settings,
+    now: datetime,
+    using: str,
+) -> TokenFamily:
+    """Insert the row that everything of this authorization points to; ``user_id`` is None where no person is in it."""
+    lifetime = settings.authorization_lifetime
+    family = TokenFamily(
+        client=client,
+        user_id=user_id,
+        created_at=now,
+        expires_at=None if lifetime is None else now + lifetime,
+        scope=scope,
+        resource=resource,
+    )
+    family.save(force_insert=True, using=using)
+    return family
 
 
 def issue_tokens(

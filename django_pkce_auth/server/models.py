@@ -214,6 +214,33 @@ class AuthorizationCode(models.Model):
         return fingerprint(self.digest)
 
 
+class DeviceCode(models.Model):
+    """A device that waits for its user (RFC 8628). ``family`` is NULL until it is redeemed, as with a code."""
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    family = models.ForeignKey(TokenFamily, models.CASCADE, null=True, related_name="device_codes")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    polled_at = models.DateTimeField(null=True)
+    approved_at = models.DateTimeField(null=True)
+    denied_at = models.DateTimeField(null=True)
+    interval = models.IntegerField()
+    digest = DigestField(primary_key=True)
+    user_code_digest = DigestField(unique=True)
+    scope = models.TextField()
+    resource = models.TextField(null=True)
+
+    objects = TokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("device code")
+        verbose_name_plural = _("device codes")
+
+    def __str__(self) -> str:
+        return fingerprint(self.digest)
+
+
 class AccessToken(models.Model):
     """An access token; ``scope`` and ``resource`` are NULL where they are the family's."""
 

@@ -7,7 +7,6 @@ from typing import Any
 from django.core.cache import cache
 
 from ..protocol.redirect_uris import host_of, is_loopback
-from .authorize import Authorization
 from .consent import Question
 from .models import Client, Consent
 
@@ -15,15 +14,16 @@ MANY = 1000
 """Counting stops here: more than this many people is all that anybody needs to know."""
 
 
-def prompt_context(authorization: Authorization, asked: Question, *, user: Any, action: str) -> dict[str, Any]:
+def prompt_context(
+    client: Client, asked: Question, *, user: Any, action: str, redirect_uri: str = ""
+) -> dict[str, Any]:
     """Return the template's context. No query, but one an hour and client for how many people use it."""
-    client = authorization.client
     registered_by = client.registered_by
     return {
         "client": client,
-        "client_host": host_of(authorization.redirect_uri),
-        "redirect_uri": authorization.redirect_uri,
-        "is_loopback": is_loopback(authorization.redirect_uri),
+        "client_host": host_of(redirect_uri) if redirect_uri else "",
+        "redirect_uri": redirect_uri,
+        "is_loopback": is_loopback(redirect_uri),
         "is_verified": client.verified_at is not None,
         "registered_by": registered_by.get_username() if registered_by else "",
         "people": _people(client),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import JsonResponse
 
-from ..protocol.errors import INVALID_CLIENT, INVALID_REQUEST, OAuthError
+from ..protocol.errors import INVALID_CLIENT, INVALID_REQUEST, TEMPORARILY_UNAVAILABLE, OAuthError
 from ..protocol.token import encode_error
 
 
@@ -25,6 +25,14 @@ def error_response(error: OAuthError, *, by_header: bool = False) -> JsonRespons
     response = json_response(encode_error(error), status=401)
     if by_header:
         response["WWW-Authenticate"] = 'Basic realm="OAuth client"'
+    return response
+
+
+def too_many_failures(retry_after: int) -> JsonResponse:
+    """429; ``retry_after`` is in seconds (RFC 6585 §4)."""
+    error = OAuthError(TEMPORARILY_UNAVAILABLE, f"Too many failed attempts; try again in {retry_after} seconds.")
+    response = json_response(encode_error(error), status=429)
+    response["Retry-After"] = str(retry_after)
     return response
 
 

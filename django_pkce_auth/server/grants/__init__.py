@@ -8,9 +8,12 @@ from typing import Protocol
 
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
+from ...protocol.device import DEVICE_CODE
 from ...protocol.parameters import Parameters
 from ...protocol.token import TokenResponse
 from .authorization_code import exchange_code
+from .client_credentials import exchange_client_credentials
+from .device_code import exchange_device_code
 from .refresh_token import exchange_refresh_token
 
 
@@ -23,4 +26,6 @@ class Grant(Protocol):
 GRANTS: Mapping[str, Callable[..., TokenResponse] | Grant] = {
     "authorization_code": exchange_code,
     "refresh_token": exchange_refresh_token,
+    "client_credentials": exchange_client_credentials,
+    DEVICE_CODE: exchange_device_code,
 }

@@ -16,7 +16,7 @@ from ...protocol.pkce import verify
 from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
-from ..issue import issue_tokens
+from ..issue import issue_tokens, start_family
 from ..models import AuthorizationCode, Client, TokenFamily
 from ..querysets import KnownClient, known_client, with_secrets
 from ..revoke import revoke_family
@@ -71,17 +71,16 @@ def _redeem(
 
     Filling ``family`` is the claim, and the database decides it: of several requests one UPDATE finds it empty.
     """
-    lifetime = settings.authorization_lifetime
     with transaction.atomic(using=using):
-        family = TokenFamily(
+        family = start_family(
             client=client,
             user_id=code.user_id,
-            created_at=now,
-            expires_at=None if lifetime is None else now + lifetime,
             scope=code.scope,
             resource=code.resource,
+            settings=settings,
+            now=now,
+            using=using,
         )
-        family.save(force_insert=True, using=using)
         unredeemed = AuthorizationCode.objects.using(using).filter(pk=code.pk, family=None)
         if not unredeemed.update(family=family):
             transaction.set_rollback(True, using=using)
@@ -101,14 +100,14 @@ def _redeem(
 
 def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, using: str) -> None:
     """A second redemption with every proof: code and verifier are in two hands (RFC 6749 §4.1.2, OAuth 2.1 §4.1.3)."""
-    code.refresh_from_db(using=using, fields=["family"])
-    if code.family_id is not None:
-        revoke_family(code.family_id, reason=TokenFamily.Reason.REPLAY, now=now, using=using)
+    family_id = AuthorizationCode.objects.using(using).filter(pk=code.pk).values_list("family", flat=True).first()
+    if family_id is not None:
+        revoke_family(family_id, reason=TokenFamily.Reason.REPLAY, now=now, using=using)
         record(
             "reuse_detected",
             client=client,
             user=code.user,
-            family=code.family_id,
+            family=family_id,
             using=using,
             what="authorization_code",
         )

@@ -55,8 +55,8 @@ def exchange_refresh_token(
     if not _successor_was_used(token, using):
         if (response := _if_claimed(_retry, token, issue, now=now, using=using)) is not None:
             return response
-        token.refresh_from_db(using=using, fields=["superseded_at"])
-        if token.superseded_at is not None and now - token.superseded_at <= SIMULTANEOUS:
+        since = RefreshToken.objects.using(using).filter(pk=token.pk).values_list("superseded_at", flat=True).first()
+        if since is not None and now - since <= SIMULTANEOUS:
             raise _refused("superseded by a simultaneous request")
     revoke_family(family.pk, reason=TokenFamily.Reason.REUSE, now=now, using=using)
     record("reuse_detected", client=client, user=family.user, family=family.pk, using=using, what="refresh_token")

@@ -93,10 +93,10 @@ def _decide(
         return switch_account(request)
     if decision != "approve":
         raise OAuthError(INVALID_REQUEST, "The form's decision is neither approve nor deny; go back and choose again.")
-    return _approve(request, authorization, _chosen(request, asked), settings)
+    return _approve(request, authorization, chosen_scopes(request, asked), settings)
 
 
-def _chosen(request: HttpRequest, asked: Question) -> tuple[str, ...]:
+def chosen_scopes(request: HttpRequest, asked: Question) -> tuple[str, ...]:
     """Return the scopes that stay ticked; a form without boxes means all that was asked."""
     names = [scope.name for scope in asked.scopes]
     shown = request.POST.get("shown")
@@ -119,7 +119,13 @@ def _approve(
 
 
 def _prompt(request: HttpRequest, authorization: Authorization, asked: Question) -> HttpResponse:
-    context = prompt_context(authorization, asked, user=request.user, action=request.get_full_path())
+    context = prompt_context(
+        authorization.client,
+        asked,
+        user=request.user,
+        action=request.get_full_path(),
+        redirect_uri=authorization.redirect_uri,
+    )
     response = render(request, "pkce_auth/authorize.html", context)
     response["Referrer-Policy"] = "same-origin"
     return response

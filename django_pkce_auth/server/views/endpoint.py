@@ -13,12 +13,16 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
+from ... import conf
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_REQUEST, OAuthError
 from ...protocol.parameters import MAX_MESSAGE_BYTES, Parameters
-from ..authenticate import authenticate
+from .. import cors
+from ..authenticate import ClientRefused, authenticate
 from ..models import Client
-from ..responses import error_response, method_not_allowed
+from ..policy import ServerPolicy
+from ..responses import error_response, method_not_allowed, too_many_failures
+from ..throttle import count_failure
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -39,29 +43,53 @@ Endpoint = Callable[[HttpRequest, ClientRequest], HttpResponse]
 
 
 def client_endpoint(view: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
-    """Make ``view`` an endpoint: POST only, JSON errors, no CSRF token, and no transaction around it.
+    """Make ``view`` an endpoint: POST only, JSON errors, CORS for registered origins, a brake on failures.
 
-    It is for programs, so neither session nor cookies play a part. A replayed code or refresh token ends its family
-    even though the request fails, so ATOMIC_REQUESTS must not surround it.
+    It is for programs, so neither session, cookies nor CSRF tokens play a part. A replayed code or refresh token ends
+    its family even though the request fails, so ATOMIC_REQUESTS must not surround it.
     """
 
     @csrf_exempt
     @sensitive_variables()
     @wraps(view)
     def endpoint(request: HttpRequest) -> HttpResponse:
+        if request.method == "OPTIONS":
+            return cors.preflight(request)
         if request.method != "POST":
             return method_not_allowed()
-        authorization = request.META.get("HTTP_AUTHORIZATION")
-        try:
-            parameters = read_form(request)
-            credentials = ClientCredentials.decode(authorization, parameters)
-            return view(request, ClientRequest(parameters, credentials, timezone.now()))
-        except OAuthError as error:
-            return error_response(error, by_header=authorization is not None)
+        response, client_id = _answer(view, request)
+        if "Origin" in request.headers:
+            cors.allow_origin(request, response, client_id=client_id)
+        return response
 
     for alias in connections:
         endpoint = transaction.non_atomic_requests(using=alias)(endpoint)
     return endpoint
+
+
+def _answer(view: Endpoint, request: HttpRequest) -> tuple[HttpResponse, str]:
+    """Return the response and the client_id that was presented, empty where none could be read."""
+    authorization = request.META.get("HTTP_AUTHORIZATION")
+    client_id = ""
+    try:
+        parameters = read_form(request)
+        credentials = ClientCredentials.decode(authorization, parameters)
+        client_id = credentials.client_id
+        return view(request, ClientRequest(parameters, credentials, timezone.now())), client_id
+    except ClientRefused as refused:
+        retry_after = _count(refused, request)
+        if retry_after is not None:
+            return too_many_failures(retry_after), client_id
+        return error_response(refused, by_header=authorization is not None), client_id
+    except OAuthError as error:
+        return error_response(error, by_header=authorization is not None), client_id
+
+
+def _count(refused: ClientRefused, request: HttpRequest) -> int | None:
+    if refused.is_known:
+        return count_failure("client", refused.client_id)
+    policy: ServerPolicy = conf.policy(conf.settings().server_policy)
+    return count_failure("address", policy.address(request))
 
 
 def read_form(request: HttpRequest) -> Parameters:

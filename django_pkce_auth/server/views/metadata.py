@@ -21,6 +21,7 @@ ENDPOINTS = {
     "token_endpoint": "token",
     "revocation_endpoint": "revoke",
     "introspection_endpoint": "introspect",
+    "device_authorization_endpoint": "device_authorization",
 }
 _CONFIDENTIAL_METHODS = [method for method in AUTHENTICATION_METHODS if method != NONE]
 

@@ -1,0 +1,96 @@
+"""grant_type=urn:ietf:params:oauth:grant-type:device_code (RFC 8628 §3.4, §3.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+
+from ...conf import Settings
+from ...protocol.client_authentication import ClientCredentials
+from ...protocol.device import AUTHORIZATION_PENDING, EXPIRED_TOKEN, SLOW_DOWN, DeviceTokenRequest
+from ...protocol.errors import ACCESS_DENIED, INVALID_GRANT, OAuthError
+from ...protocol.parameters import Parameters
+from ...protocol.token import TokenResponse
+from ..authenticate import authenticate, require_grant_type
+from ..events import record
+from ..issue import issue_tokens, start_family
+from ..models import Client, DeviceCode
+from ..querysets import KnownClient, known_client, with_secrets
+
+SLOW_DOWN_SECONDS = 5
+"""What each poll that came too early adds to the interval (RFC 8628 §3.5)."""
+TOLERANCE = timedelta(milliseconds=500)
+
+
+def exchange_device_code(
+    parameters: Parameters, credentials: ClientCredentials, *, settings: Settings, now: datetime
+) -> TokenResponse:
+    """Answer a poll: the tokens, or why there are none yet; raises OAuthError."""
+    request = DeviceTokenRequest.decode(parameters)
+    device, owner = _find(request.device_code)
+    client = authenticate(credentials, found=owner, now=now)
+    require_grant_type(client, request.grant_type)
+    if device is None or device.client_id != client.pk or device.family_id is not None:
+        raise _used()
+    if device.denied_at is not None:
+        raise OAuthError(ACCESS_DENIED, "The user denied the request.")
+    if device.expires_at <= now:
+        raise OAuthError(EXPIRED_TOKEN, "The device code has expired; begin a new device authorization.")
+    if device.approved_at is None:
+        raise _waiting(device, now)
+    if device.user is None or not device.user.is_active:
+        raise OAuthError(ACCESS_DENIED, "The user is deactivated.")
+    return _redeem(device, client, settings=settings, now=now)
+
+
+def _find(raw: str) -> tuple[DeviceCode | None, KnownClient | None]:
+    """Read the device code with its user, client and that client's secrets: one query."""
+    rows = list(with_secrets(DeviceCode.objects.by_raw(raw).select_related("client", "user"), "client__"))
+    return (rows[0], known_client(rows[0].client, rows)) if rows else (None, None)
+
+
+def _waiting(device: DeviceCode, now: datetime) -> OAuthError:
+    """Note the poll; one that came before its time makes the interval longer."""
+    row = DeviceCode.objects.using(device._state.db).filter(pk=device.pk)
+    due = None if device.polled_at is None else device.polled_at + timedelta(seconds=device.interval) - TOLERANCE
+    if due is not None and now < due:
+        row.update(polled_at=now, interval=F("interval") + SLOW_DOWN_SECONDS)
+        return OAuthError(SLOW_DOWN, f"Poll every {device.interval + SLOW_DOWN_SECONDS} seconds at most from now on.")
+    row.update(polled_at=now)
+    return OAuthError(AUTHORIZATION_PENDING, f"The user has not answered yet; poll again in {device.interval} seconds.")
+
+
+def _redeem(device: DeviceCode, client: Client, *, settings: Settings, now: datetime) -> TokenResponse:
+    """Claim and issue in one transaction, as with an authorization code."""
+    using = DeviceCode.objects.primary().db
+    with transaction.atomic(using=using):
+        family = start_family(
+            client=client,
+            user_id=device.user_id,
+            scope=device.scope,
+            resource=device.resource,
+            settings=settings,
+            now=now,
+            using=using,
+        )
+        if not DeviceCode.objects.using(using).filter(pk=device.pk, family=None).update(family=family):
+            raise _used()
+        generation = 0 if client.may_use("refresh_token") else None
+        response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation)
+        record(
+            "tokens_issued",
+            client=client,
+            user=device.user,
+            family=family.pk,
+            using=using,
+            grant_type=DeviceTokenRequest.grant_type,
+        )
+    return response
+
+
+def _used() -> OAuthError:
+    return OAuthError(
+        INVALID_GRANT, "The device code is unknown, already redeemed, or was issued to another client; begin anew."
+    )

@@ -1,0 +1,58 @@
+"""/oauth/apps: the apps that have access to my account, and how to end it."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Max
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_deny
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from ... import conf
+from ...scope_registry import Scope
+from ..consent import withdraw
+from ..models import Consent, TokenFamily
+
+
+@never_cache
+@xframe_options_deny
+@csrf_protect
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def apps(request: HttpRequest) -> HttpResponseBase:
+    """One row an app, however many tokens it has; ``?revoke=<client_id>`` asks first, POST ends the access."""
+    if request.method == "POST":
+        withdraw(user=request.user, client=_mine(request, request.POST.get("client_id", "")).client, now=timezone.now())
+        return HttpResponseRedirect(request.path)
+    if "revoke" in request.GET:
+        consent = _mine(request, request.GET["revoke"])
+        return render(request, "pkce_auth/app_revoke.html", {"client": consent.client})
+    return _list(request)
+
+
+def _mine(request: HttpRequest, client_id: str) -> Consent:
+    consent = Consent.objects.filter(user_id=request.user.pk, client__client_id=client_id).select_related("client").first()
+    if consent is None:
+        raise Http404("you have not allowed this app anything")
+    return consent
+
+
+def _list(request: HttpRequest) -> HttpResponse:
+    consents = Consent.objects.filter(user_id=request.user.pk).select_related("client").order_by("client__name", "pk")
+    families = TokenFamily.objects.filter(user_id=request.user.pk, revoked_at=None).values_list("client")
+    used = dict(families.annotate(Max("last_used_at")).order_by())
+    registry = conf.settings().scopes
+    rows = [
+        {
+            "client": consent.client,
+            "since": consent.created_at,
+            "last_used": used.get(consent.client_id),
+            "scopes": [registry.get(name) or Scope(name, words=name) for name in consent.scopes],
+        }
+        for consent in consents
+    ]
+    return render(request, "pkce_auth/apps.html", {"apps": rows, "account": request.user})
