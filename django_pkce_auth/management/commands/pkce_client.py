@@ -62,6 +62,8 @@ class Command(BaseCommand):
             raise CommandError(f"There is a client {client_id} already; choose another --client-id.")
         if public and options["secret_env"]:
             raise CommandError("--secret-env is for confidential clients; a public client has no secret.")
+        if not options["name"].isprintable():
+            raise CommandError("The name holds a character that cannot be shown.")
         client = Client(
             client_id=client_id,
             name=options["name"],
@@ -71,7 +73,8 @@ class Command(BaseCommand):
         client.full_clean()
         client.save()
         set_redirect_uris(client, uris)
-        return self._describe(client) | ({} if public else self._secret(client, options))
+        secret = {} if public else self._secret(client, options)
+        return self._describe(client) | secret
 
     def _list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         clients = Client.objects.prefetch_related("redirect_uris", "secrets").order_by("name", "pk")

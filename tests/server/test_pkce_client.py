@@ -1,0 +1,209 @@
+"""``manage.py pkce_client``: provisioning from a shell, by a person or by a program."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client as Browser
+
+from django_pkce_auth.server.models import Client, ClientSecret
+from tests.four_steps import REDIRECT_URI, App, approve, bearer
+
+SECRET = re.compile(r"pkce_cs_[A-Za-z0-9_-]{43}")
+PROVISIONED = "0123456789abcdef0123456789abcdef"
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(db: None) -> Run:
+    def command(*arguments: str) -> str:
+        out = StringIO()
+        call_command("pkce_client", *arguments, stdout=out, stderr=out, no_color=True)
+        return out.getvalue()
+
+    return command
+
+
+CREATE = ("create", "Photo App", "--client-id", "photo-app", "--redirect-uri", REDIRECT_URI, "--scope", "read")
+
+
+def test_create_prints_the_secret_once_and_it_works(run: Run, signed_in: Browser) -> None:
+    printed = run(*CREATE)
+    (secret,) = SECRET.findall(printed)
+    assert "Store the secret now" in printed
+    assert secret not in run("list")
+    assert secret not in run("list", "--json")
+    app = App(Client.objects.get(), secret)
+    assert app.redeem(approve(signed_in, app.link())["code"]).status_code == 200
+
+
+def test_create_as_json_is_all_that_a_program_needs(run: Run) -> None:
+    told = json.loads(run(*CREATE, "--json"))
+    assert SECRET.fullmatch(told.pop("client_secret"))
+    assert len(told.pop("secrets")) == 1
+    assert told == {
+        "client_id": "photo-app",
+        "name": "Photo App",
+        "type": "confidential",
+        "scope": "read",
+        "redirect_uris": [REDIRECT_URI],
+        "disabled_at": None,
+    }
+
+
+def test_create_generates_the_client_id(run: Run) -> None:
+    told = json.loads(run("create", "A", "--json"))
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", told["client_id"])
+
+
+def test_create_takes_repeated_options(run: Run) -> None:
+    uris = ["https://a.example/1", "https://a.example/2", "https://a.example/1"]
+    options = [part for uri in uris for part in ("--redirect-uri", uri)]
+    told = json.loads(run("create", "A", *options, "--scope", "write", "--scope", "read", "--scope", "read", "--json"))
+    assert told["redirect_uris"] == uris[:2]
+    assert told["scope"] == "write read"
+
+
+def test_create_public_has_no_secret(run: Run) -> None:
+    printed = run(
+        "create", "Phone", "--public", "--redirect-uri", "com.example.app:/cb", "--redirect-uri", "http://127.0.0.1/cb"
+    )
+    assert "secret" not in printed
+    assert not ClientSecret.objects.exists()
+    assert not Client.objects.get().is_confidential
+
+
+@pytest.mark.parametrize("arguments", [CREATE, (*CREATE, "--json")])
+def test_secret_from_the_environment_works_and_is_not_printed(
+    run: Run, signed_in: Browser, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PHOTO_SECRET", PROVISIONED)
+    printed = run(*arguments, "--secret-env", "PHOTO_SECRET")
+    assert PROVISIONED not in printed
+    assert "client_secret" not in printed
+    app = App(Client.objects.get(), PROVISIONED)
+    assert app.redeem(approve(signed_in, app.link())["code"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "The environment variable PHOTO_SECRET is not set"),
+        ("", "not set or empty"),
+        ("x" * 31, "has 31 characters; it needs 32"),
+        ("x" * 31 + " ", "printable ASCII"),
+        ("x" * 40 + "\u00e4", "printable ASCII"),
+        ("x" * 40 + "\n", "printable ASCII"),
+    ],
+)
+def test_secret_from_the_environment_that_is_unfit_registers_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, value: str | None, words: str
+) -> None:
+    if value is None:
+        monkeypatch.delenv("PHOTO_SECRET", raising=False)
+    else:
+        monkeypatch.setenv("PHOTO_SECRET", value)
+    with pytest.raises(CommandError, match=re.escape(words)) as refused:
+        run(*CREATE, "--secret-env", "PHOTO_SECRET")
+    assert not value or value not in str(refused.value)
+    assert not Client.objects.exists()
+
+
+def test_secret_of_another_client_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTO_SECRET", PROVISIONED)
+    run(*CREATE, "--secret-env", "PHOTO_SECRET")
+    with pytest.raises(CommandError, match="in use already"):
+        run("create", "B", "--client-id", "b", "--secret-env", "PHOTO_SECRET")
+    assert Client.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("create", "A", "--redirect-uri", "http://a.example/cb"), "http:// is accepted for loopback"),
+        (("create", "A", "--redirect-uri", "https://a.example/#x"), "fragment"),
+        (("create", "A", "--redirect-uri", "https://*.example/"), "Wildcards are not supported"),
+        (("create", "A", "--redirect-uri", "com.example.app:/cb"), "make it public"),
+        (("create", "A", "--redirect-uri", "nonsense"), "absolute"),
+        (("create", "A", "--scope", "fly"), "fly is not in PKCE_AUTH['SCOPES']; known are: read write profile"),
+        (("create", "A", "--scope", "read write"), "read write is not in"),
+        (("create", "A", "--client-id", "a b"), "without spaces and colons"),
+        (("create", "A", "--client-id", "a:b"), "without spaces and colons"),
+        (("create", "A", "--client-id", "\udcff"), "without spaces and colons"),
+        (("create", "A", "--client-id", "x" * 201), "at most 200 characters"),
+        (("create", "x" * 201), "at most 200 characters"),
+        (("create", ""), "cannot be blank"),
+        (("create", "\udcff"), "cannot be shown"),
+        (("create", "A", "--public", "--secret-env", "X"), "a public client has no secret"),
+        (("create",), "name"),
+        ((), "create|list|add-secret|disable"),
+        (("remove",), "invalid choice"),
+        (("add-secret", "nobody"), "There is no client nobody"),
+        (("disable", "nobody"), "There is no client nobody"),
+        (("disable",), "client_id"),
+        (("create", "A", "--shout"), "unrecognized arguments"),
+    ],
+)
+def test_mistake_is_one_line_and_changes_nothing(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        run(*arguments)
+    assert words in str(refused.value)
+    assert not Client.objects.exists()
+
+
+def test_create_with_a_client_id_that_is_taken_is_refused(run: Run) -> None:
+    run(*CREATE)
+    with pytest.raises(CommandError, match="There is a client photo-app already"):
+        run(*CREATE)
+    assert ClientSecret.objects.count() == 1
+
+
+def test_list_names_clients_with_fingerprints(run: Run, app: App, public_app: App) -> None:
+    printed = run("list")
+    assert "photo-app" in printed
+    assert "phone-app" in printed
+    assert app.client.secrets.get().fingerprint in printed
+    rows = json.loads(run("list", "--json"))
+    assert {row["client_id"] for row in rows} == {"photo-app", "phone-app"}
+    assert all("client_secret" not in row for row in rows)
+
+
+def test_list_of_no_clients_is_empty(run: Run) -> None:
+    assert json.loads(run("list", "--json")) == []
+
+
+def test_add_secret_leaves_the_old_one_working(run: Run, app: App, signed_in: Browser) -> None:
+    told = json.loads(run("add-secret", "photo-app", "--json"))
+    assert len(told["secrets"]) == 2
+    for secret in (app.secret, told["client_secret"]):
+        worker = App(app.client, secret)
+        assert worker.redeem(approve(signed_in, app.link())["code"]).status_code == 200
+
+
+def test_add_secret_to_a_public_client_is_refused(run: Run, public_app: App) -> None:
+    with pytest.raises(CommandError, match="public client has no secret"):
+        run("add-secret", "phone-app")
+
+
+@pytest.mark.parametrize("client_id", ["PHOTO-APP", "photo-app "])
+def test_client_is_found_by_its_exact_id_only(run: Run, app: App, client_id: str) -> None:
+    with pytest.raises(CommandError, match="There is no client"):
+        run("disable", client_id)
+    app.client.refresh_from_db()
+    assert app.client.disabled_at is None
+
+
+def test_disable_ends_access_at_once(run: Run, app: App, tokens: dict[str, Any]) -> None:
+    headers = bearer(tokens["access_token"])
+    assert Browser().get("/api/read", headers=headers).status_code == 200
+    first = json.loads(run("disable", "photo-app", "--json"))["disabled_at"]
+    assert Browser().get("/api/read", headers=headers).status_code == 401
+    assert app.refresh(tokens["refresh_token"]).status_code == 401
+    assert json.loads(run("disable", "photo-app", "--json"))["disabled_at"] == first
