@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured
 
 from . import conf
 
@@ -15,12 +17,19 @@ logger = logging.getLogger("django_pkce_auth")
 
 
 class Unreadable(str):
-    """What stands for a stored text that no key of the ring opens: an empty string that says so."""
+    """What stands for a stored text that no key of the ring opens: an empty string that says so.
 
-    __slots__ = ()
+    ``stored`` is what the database holds. Saving the row writes just that again, so that a key that is found after
+    all still opens it.
+    """
 
+    __slots__ = ("stored",)
+    stored: str
 
-UNREADABLE: Final = Unreadable()
+    def __new__(cls, stored: str) -> Unreadable:
+        self = super().__new__(cls)
+        self.stored = stored
+        return self
 
 
 def encrypt(clear: str) -> str:
@@ -29,14 +38,17 @@ def encrypt(clear: str) -> str:
 
 
 def decrypt(stored: str) -> str:
-    """Return the clear text, or ``UNREADABLE`` with an error in the log where no key opens it."""
+    """Return the clear text, or ``Unreadable`` with an error in the log where no key opens it.
+
+    Raises ImproperlyConfigured where no key is set.
+    """
     from cryptography.fernet import InvalidToken
 
     try:
         return _ring(conf.settings().encryption_keys).decrypt(stored.encode()).decode()
     except InvalidToken:
         logger.error("A stored secret can't be decrypted: none of PKCE_AUTH['ENCRYPTION_KEYS'] opens it.")
-        return UNREADABLE
+        return Unreadable(stored)
 
 
 @lru_cache(maxsize=4)
@@ -46,4 +58,9 @@ def _ring(keys: tuple[str, ...]) -> MultiFernet:
 
     if not keys:
         raise conf.missing("ENCRYPTION_KEYS")
-    return MultiFernet([Fernet(key) for key in keys])
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError:
+        raise ImproperlyConfigured(
+            "A key of PKCE_AUTH['ENCRYPTION_KEYS'] is none: a key is 32 bytes in URL-safe base64."
+        ) from None

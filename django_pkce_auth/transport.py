@@ -1,4 +1,4 @@
-"""Outgoing HTTP: a deadline, a size cap, no redirects, and one pooled client a process."""
+"""Outgoing HTTP: one deadline, a size cap, no redirects, no cookies, and one pool of connections a process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from .conf import is_loopback_url
 from .protocol.parameters import encode
 
 if TYPE_CHECKING:
-    import httpx2
+    import httpcore2
 
 DEADLINE_SECONDS = 5.0
 MAX_ANSWER_BYTES = 1_048_576
@@ -27,7 +28,7 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; ``body`` has at most 1 MiB."""
+    """What came back; ``body`` has at most 1 MiB, the names in ``headers`` are in lower case."""
 
     status: int
     body: bytes = field(repr=False)
@@ -56,7 +57,10 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """The real one, by httpx2: https, or http to a loopback host; proxies of the environment are not used."""
+    """The real one: https, or http to a loopback host; proxies of the environment are not used.
+
+    ``deadline`` is in seconds and covers everything from the connection to the last byte of the answer.
+    """
 
     def __init__(self, *, deadline: float = DEADLINE_SECONDS) -> None:
         self.deadline = deadline
@@ -69,53 +73,79 @@ class HttpTransport:
         headers: Mapping[str, str] | None = None,
         form: Iterable[tuple[str, str | None]] | None = None,
     ) -> Answer:
-        import httpx2
+        import httpcore2
 
-        _check_scheme(url)
-        sent = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
+        origin = _checked_origin(url)
+        sent = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"django-pkce-auth/{__version__}",
+            **(headers or {}),
+        }
         content = None
         if form is not None:
             content = encode(form).encode("ascii")
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         try:
             return self._send(method, url, sent, content)
-        except httpx2.HTTPError as error:
-            raise TransportError(f"{_origin(url)} did not answer: {type(error).__name__}.") from None
+        except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+            raise TransportError(f"{origin} did not answer: {type(error).__name__}.") from None
+        except _Unusable as error:
+            raise TransportError(f"{origin} {error}") from None
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
         end = time.monotonic() + self.deadline
-        body = bytearray()
-        with _client().stream(method, url, headers=dict(headers), content=content, timeout=self.deadline) as response:
-            for chunk in response.iter_raw():
+        timeout = {"connect": end, "read": end, "write": end, "pool": self.deadline}
+        pool = _pool(os.getpid())
+        with pool.stream(
+            method, url, headers=list(headers.items()), content=content, extensions={"timeout": timeout}
+        ) as response:
+            answered = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            # Nothing is unpacked, so a small answer stays small.
+            if answered.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+                raise _Unusable("sent a Content-Encoding, though it was asked for none.")
+            body = bytearray()
+            for chunk in response.iter_stream():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
-                    raise TransportError(f"{_origin(url)} sent more than {MAX_ANSWER_BYTES} bytes.")
-                if time.monotonic() > end:
-                    raise TransportError(f"{_origin(url)} was not done after {self.deadline:g} seconds.")
-            return Answer(response.status_code, bytes(body), dict(response.headers))
+                    raise _Unusable(f"sent more than {MAX_ANSWER_BYTES} bytes.")
+            return Answer(response.status, bytes(body), answered)
 
 
-_clients: dict[int, httpx2.Client] = {}
+class _Unusable(Exception):
+    """Something came, and it is not read any further."""
 
 
-def _client() -> httpx2.Client:
-    """Return this process's client; a forked child makes its own, as sockets must not be shared."""
-    import httpx2
+@lru_cache(maxsize=1)
+def _pool(pid: int) -> httpcore2.ConnectionPool:
+    """Return this process's pool; a forked child has another ``pid``, as sockets and locks must not be shared.
 
-    pid = os.getpid()
-    if pid not in _clients:
-        _clients.clear()
-        agent = {"User-Agent": f"django-pkce-auth/{__version__}"}
-        _clients[pid] = httpx2.Client(follow_redirects=False, trust_env=False, headers=agent)
-    return _clients[pid]
+    The pool is httpcore2's, below httpx2's client: that client has a cookie jar, which would carry what one user's
+    answer set into the next user's request, and its timeouts are for each read.
+    """
+    import httpcore2
+
+    from .deadline import DeadlineBackend
+
+    return httpcore2.ConnectionPool(
+        ssl_context=httpcore2.default_ssl_context(),
+        max_connections=100,
+        max_keepalive_connections=20,
+        keepalive_expiry=5.0,
+        network_backend=DeadlineBackend(),
+    )
 
 
-def _check_scheme(url: str) -> None:
-    scheme = urlsplit(url).scheme
-    if scheme != "https" and not (scheme == "http" and is_loopback_url(url)):
-        raise TransportError(f"{_origin(url)} is not https; tokens are sent over https only, or http to loopback.")
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+def _checked_origin(url: str) -> str:
+    """Return scheme, host and port of ``url``, which are safe to show; raises TransportError for what is not sent."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
+    except ValueError:
+        usable = False
+    if not usable:
+        raise TransportError("The address of the other server is no URL with a host, in ASCII.")
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_url(url)):
+        raise TransportError(f"{origin} is not https; tokens are sent over https only, or http to loopback.")
+    return origin

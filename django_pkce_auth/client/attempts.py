@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import router
 
+from ..encryption import Unreadable
 from ..protocol.pkce import code_challenge
 from ..secrets import digest, generate, same
 from .models import ConnectAttempt, Connection
@@ -76,31 +77,41 @@ def take(*, state: str | None, browser: str | None, provider: str, user: Any, no
 
     ``user`` is None for an anonymous visitor. An attempt begun by one user never ends for another.
     """
-    if state is None:
-        raise AttemptRefused("the answer has no state")
-    if browser is None:
-        raise AttemptRefused("the browser sent no attempt cookie")
-    using = router.db_for_write(ConnectAttempt)
-    attempt = ConnectAttempt.objects.using(using).filter(state_digest=digest(state)).first()
-    if attempt is None or attempt.provider != provider:
-        raise AttemptRefused("no attempt has this state")
-    if not same(attempt.browser_digest, digest(browser)):
-        raise AttemptRefused("the attempt was begun in another browser")
+    attempt = _find(state, browser, provider)
     if attempt.user_id is not None and (user is None or attempt.user_id != user.pk):
         raise AttemptRefused("the attempt was begun by another user")
+    if attempt.completed_at is not None:
+        raise AttemptRefused("the attempt was used before, and ended well", completed=attempt)
     if attempt.expires_at <= now:
         raise AttemptRefused("the attempt has expired")
+    if isinstance(attempt.code_verifier, Unreadable):
+        raise AttemptRefused("the attempt's verifier can't be decrypted")
+    using = router.db_for_write(ConnectAttempt)
     fresh = ConnectAttempt.objects.using(using).filter(pk=attempt.pk, taken_at=None)
-    if attempt.taken_at is not None or not fresh.update(taken_at=now):
+    if not fresh.update(taken_at=now, code_verifier=None):
         attempt.refresh_from_db(using=using, fields=["completed_at"])
         raise AttemptRefused("the attempt was used before", completed=attempt if attempt.completed_at else None)
     return attempt
 
 
+def _find(state: str | None, browser: str | None, provider: str) -> ConnectAttempt:
+    if state is None:
+        raise AttemptRefused("the answer has no state")
+    if browser is None:
+        raise AttemptRefused("the browser sent no attempt cookie")
+    rows = ConnectAttempt.objects.using(router.db_for_write(ConnectAttempt))
+    attempt = rows.filter(state_digest=digest(state)).first()
+    if attempt is None or attempt.provider != provider:
+        raise AttemptRefused("no attempt has this state")
+    if not same(attempt.browser_digest, digest(browser)):
+        raise AttemptRefused("the attempt was begun in another browser")
+    return attempt
+
+
 def complete(attempt: ConnectAttempt, *, now: datetime) -> None:
-    """Note that the attempt ended well, and forget its verifier."""
+    """Note that the attempt ended well."""
     using = router.db_for_write(ConnectAttempt)
-    ConnectAttempt.objects.using(using).filter(pk=attempt.pk).update(completed_at=now, code_verifier=None)
+    ConnectAttempt.objects.using(using).filter(pk=attempt.pk).update(completed_at=now)
 
 
 def _purge(now: datetime, using: str) -> None:

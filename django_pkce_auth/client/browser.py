@@ -23,8 +23,15 @@ def cookie_name(settings: Settings) -> str:
 
 
 def read(request: HttpRequest, settings: Settings) -> str | None:
-    value = request.COOKIES.get(cookie_name(settings), "")
-    return value if _VALUE.match(value) else None
+    """Return the cookie's value if the browser sent exactly one of this very name.
+
+    Read from the header itself: Django strips Unicode spaces from names, so that another host of the domain could
+    plant a cookie that browsers do not hold to the rules of ``__Host-`` and Django takes for ours.
+    """
+    pairs = (pair.strip(" \t").partition("=") for pair in request.META.get("HTTP_COOKIE", "").split(";"))
+    name = cookie_name(settings)
+    values = [value for key, _, value in pairs if key == name]
+    return values[0] if len(values) == 1 and _VALUE.match(values[0]) else None
 
 
 def read_or_new(request: HttpRequest, settings: Settings) -> str:

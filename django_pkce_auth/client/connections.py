@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, router, transaction
+from django.utils.translation import gettext as _
 
 from ..secrets import digest
 from ..signals import connection_made, send_after_commit
@@ -52,7 +53,9 @@ def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connec
     provider, account, tokens = completed.provider, completed.account, completed.tokens
     connection = _existing(completed, user, using)
     if connection is not None and connection.user_id != user.pk:
-        raise AccountTaken(f"This {provider.name} account is connected to another user here.")
+        raise AccountTaken(
+            _("This %(provider)s account is connected to another user here.") % {"provider": provider.name}
+        )
     created = connection is None
     if connection is None:
         connection = Connection(user=user, provider=provider.slug, created_at=now)
@@ -68,14 +71,17 @@ def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connec
     # A provider that gives no new refresh token at a repeated consent leaves the old one in force.
     connection.raw_refresh_token = tokens.refresh_token or connection.raw_refresh_token
     connection.access_token_expires_at = expires_at(tokens, now)
+    connection.refresh_claimed_until = None
     connection.save(using=using)
     send_after_commit(connection_made, sender=Connection, using=using, connection=connection, created=created)
     return connection
 
 
 def _existing(completed: Completed, user: Any, using: str) -> Connection | None:
-    if completed.account.subject is not None:
-        return find(completed.provider, completed.account)
+    """Return the row to write to, locked where the database can, so that a refresh under way is not undone."""
+    rows = Connection.objects.using(using).select_for_update()
+    identity = account_digest(completed.provider, completed.account)
+    if identity is not None:
+        return rows.filter(account_digest=identity).first()
     # A provider that names no account has one connection a user.
-    rows = Connection.objects.using(using).filter(user=user, provider=completed.provider.slug, account_digest=None)
-    return rows.first()
+    return rows.filter(user=user, provider=completed.provider.slug, account_digest=None).order_by("pk").first()

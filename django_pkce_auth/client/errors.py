@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from urllib.parse import quote_plus
+
 
 class ConnectError(Exception):
     """Base of the client side's errors. ``str()`` is safe to log and to show; it holds no secret."""
@@ -16,9 +20,23 @@ class ReconnectRequired(ConnectError):
 
 
 class ProviderRefused(ConnectError):
-    """The provider answered with an OAuth error; ``error`` is its code."""
+    """The provider answered with an OAuth error; ``error`` is its code and ``description`` its own words.
 
-    def __init__(self, error: str, description: str = "") -> None:
-        super().__init__(f"{error}: {description}" if description else error)
+    Where those repeat one of the ``secrets`` that it was sent, or have a run of characters as long as a token,
+    ``str()`` leaves it out.
+    """
+
+    def __init__(self, error: str, description: str = "", *, secrets: Iterable[str | None] = ()) -> None:
         self.error = error
         self.description = description
+        super().__init__(_without(secrets, f"{error}: {description}" if description else error))
+
+
+_LONG_RUN = re.compile(r"[^\s:/?&=]{32,}")
+
+
+def _without(secrets: Iterable[str | None], text: str) -> str:
+    for secret in secrets:
+        if secret and len(secret) >= 6:
+            text = text.replace(secret, "...").replace(quote_plus(secret), "...")
+    return _LONG_RUN.sub("...", text)

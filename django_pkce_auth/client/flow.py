@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from ..conf import Settings, policy
 from ..conf import settings as current_settings
 from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, decode_response
-from ..protocol.parameters import Parameters
+from ..protocol.parameters import Parameters, add_to_query
 from ..protocol.scopes import format_scope
 from ..protocol.token import AuthorizationCodeTokenRequest, TokenResponse
 from ..transport import Transport
@@ -22,7 +23,7 @@ from . import attempts, browser
 from .errors import ConnectError, ProviderRefused
 from .models import ConnectAttempt
 from .policy import Account, ClientPolicy
-from .providers import Provider, get_provider
+from .providers import Provider, UnknownProvider, get_provider
 
 logger = logging.getLogger("django_pkce_auth.client")
 
@@ -53,11 +54,16 @@ def authorization_url(
     """Return the finished authorization URL for ``<a href="…">Connect your account</a>`` (RFC 6749 §4.1.1).
 
     State and verifier are kept here for this browser for 10 minutes; the response must carry the attempt's cookie,
-    which ``ConnectLinkMiddleware`` sees to. Raises UnknownProvider or ProviderUnavailable.
+    which ``ConnectLinkMiddleware`` sees to. For a visitor who has to log in before there is a user to connect the
+    account to, it is the address of our own start page. Raises UnknownProvider or ProviderUnavailable.
     """
     settings = settings or current_settings()
+    if not login and not request.user.is_authenticated:
+        return start_url(provider, next_url=safe_next(request, next_url))
     client_policy: ClientPolicy = policy(settings.client_policy)
     target = get_provider(provider, settings=settings, transport=client_policy.transport())
+    if login and not target.settings.login:
+        raise UnknownProvider(f"The provider {provider!r} has no 'login' in PKCE_AUTH['PROVIDERS'].")
     redirect_uri = settings.absolute(reverse("pkce_auth:callback", args=[provider]))
     begun = attempts.create(
         target,
@@ -79,10 +85,20 @@ def authorization_url(
     return message.encode(target.authorize_url, extra=target.settings.extra_authorize_parameters)
 
 
+def start_url(provider: str, *, next_url: str = "", login: bool = False) -> str:
+    """Return the address of the page with the button that begins."""
+    page = reverse("pkce_auth:log_in" if login else "pkce_auth:connect", args=[provider])
+    return add_to_query(page, [("next", next_url)])
+
+
 def safe_next(request: HttpRequest, url: str) -> str:
-    """Return ``url`` if it stays on this host, else the empty string: no open redirector (RFC 9700 §4.11)."""
+    """Return ``url``, in ASCII, if it stays on this host, else the empty string: no open redirector (RFC 9700 §4.11).
+
+    What no address holds (control characters, more than 2,000 characters) counts as elsewhere.
+    """
     ours = url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    return url if ours and len(url) <= 2000 else ""
+    encoded = iri_to_uri(url) if ours and url.isprintable() else ""
+    return encoded if len(encoded) <= 2000 else ""
 
 
 def complete(
@@ -112,7 +128,7 @@ def complete(
     if attempt.issuer != target.issuer:
         raise WrongIssuer("the attempt was begun for another issuer than the settings name now")
     if isinstance(response, AuthorizationErrorResponse):
-        raise ProviderRefused(response.error, response.error_description or "")
+        raise ProviderRefused(response.error, response.error_description or "", secrets=[response.state])
     tokens = target.exchange(
         AuthorizationCodeTokenRequest(
             code=response.code, code_verifier=attempt.code_verifier or None, redirect_uri=attempt.redirect_uri

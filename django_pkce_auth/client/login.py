@@ -1,4 +1,4 @@
-"""Log in through an account: (provider, subject) decides, and nothing that the provider lets people choose."""
+"""Log in through an account: (provider, issuer, subject) decides, and nothing that the provider lets people choose."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import login as django_login
-from django.db import transaction
+from django.db import router, transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from . import connections
 from .errors import ConnectError
@@ -23,19 +24,40 @@ class LoginRefused(ConnectError):
 
 def log_in(request: HttpRequest, completed: Completed, *, policy: ClientPolicy, now: datetime) -> Connection:
     """Log the account's user in, created first where the provider's ``create_users`` allows; raises LoginRefused."""
+    provider = completed.provider
+    if not provider.settings.login:
+        raise LoginRefused(_("Nobody can log in with a %(provider)s account here.") % {"provider": provider.name})
+    if completed.account.subject is None:
+        raise LoginRefused(
+            _("%(provider)s did not say which account it is, so nobody can be logged in with it.")
+            % {"provider": provider.name}
+        )
+    try:
+        connection = _connection(request, completed, policy, now)
+    except connections.AccountTaken:
+        # Another tab created the user for this account since we looked.
+        connection = _connection(request, completed, policy, now)
+    if not request.user.is_authenticated:
+        # Rotates the session's key, so that a session planted before the log-in is worth nothing after it.
+        django_login(request, connection.user, backend=django_settings.AUTHENTICATION_BACKENDS[0])
+    return connection
+
+
+def _connection(request: HttpRequest, completed: Completed, policy: ClientPolicy, now: datetime) -> Connection:
     provider, account = completed.provider, completed.account
-    if account.subject is None:
-        raise LoginRefused(f"{provider.name} did not say which account it is, so nobody can be logged in with it.")
     known = connections.find(provider, account)
+    if request.user.is_authenticated and (known is None or known.user_id != request.user.pk):
+        # Signed in since the attempt began: never swap the person under an open page.
+        raise LoginRefused(
+            _("You are signed in here as somebody else already. Log out first, then log in with this account.")
+        )
     if known is None and not provider.settings.create_users:
         raise LoginRefused(
-            f"No user here has connected this {provider.name} account. Log in first, then connect it to your account."
+            _("No user here has connected this %(provider)s account. Log in first, then connect it to your account.")
+            % {"provider": provider.name}
         )
-    with transaction.atomic():
+    with transaction.atomic(using=router.db_for_write(Connection)):
         user: Any = policy.create_user(provider, account) if known is None else known.user
         if not user.is_active:
-            raise LoginRefused("The user that this account belongs to is deactivated.")
-        connection = connections.store(completed, user=user, now=now)
-    # Rotates the session's key, so that a session planted before the log-in is worth nothing after it.
-    django_login(request, user, backend=django_settings.AUTHENTICATION_BACKENDS[0])
-    return connection
+            raise LoginRefused(_("The user that this account belongs to is deactivated."))
+        return connections.store(completed, user=user, now=now)

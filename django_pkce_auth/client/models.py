@@ -93,7 +93,8 @@ class Connection(models.Model):
     def access_token(self, *, transport: Transport | None = None, now: datetime | None = None) -> str:
         """Return a token that is valid now, refreshed first if it runs out within a minute.
 
-        Raises ``ReconnectRequired`` where only the user can mend it, ``ProviderUnavailable`` where a later try can.
+        Raises ``ReconnectRequired`` where only the user can mend it, ``ProviderUnavailable`` where a later try can, and
+        ``UnknownProvider`` where the settings no longer have the provider.
         """
         from .refresh import access_token
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
+from django.db import router
 
-from ..secrets import digest
+from ..secrets import generate
 from ..transport import HttpTransport, Transport
 
 if TYPE_CHECKING:
@@ -32,25 +33,40 @@ class ClientPolicy:
         return HttpTransport()
 
     def account(self, provider: Provider, userinfo: Mapping[str, Any]) -> Account:
-        """Read an account from the userinfo answer (OpenID Connect's ``sub``; ``id`` where a provider has none)."""
-        subject = userinfo.get("sub", userinfo.get("id"))
-        usable = isinstance(subject, str | int) and not isinstance(subject, bool) and str(subject)
-        labels = (userinfo.get(key) for key in ("preferred_username", "login", "name", "email"))
-        picture = userinfo.get("picture")
+        """Read an account from the userinfo answer (OpenID Connect's ``sub``; ``id`` where a provider has none).
+
+        A subject is 1 to 255 printable characters or an integer; anything else counts as none.
+        """
+        labels = (_readable(userinfo.get(key)) for key in ("preferred_username", "login", "name", "email"))
+        picture = _readable(userinfo.get("picture"))
         return Account(
-            subject=str(subject) if usable else None,
-            label=next((label for label in labels if isinstance(label, str) and label), "")[:255],
-            picture_url=picture if isinstance(picture, str) and picture.startswith("https://") else "",
+            subject=_subject(userinfo.get("sub", userinfo.get("id"))),
+            label=next((label for label in labels if label), "")[:255],
+            picture_url=picture if picture.startswith("https://") and len(picture) <= 2000 else "",
         )
 
     def create_user(self, provider: Provider, account: Account) -> Any:
         """Make the user for a first log-in; called only where the provider has ``create_users``.
 
-        The name is made from provider and subject, as any name that the provider reports may belong to another here.
+        The name is random: one that the provider reports, or that can be worked out from what it reports, may belong
+        to another user here.
         """
         users = get_user_model()
-        unique = digest(f"{provider.slug}\0{provider.issuer}\0{account.subject}").hex()[:16]
-        user = users._default_manager.create(**{users.USERNAME_FIELD: f"{provider.slug}-{unique}"})
+        user = users(**{users.USERNAME_FIELD: f"{provider.slug}-{generate()[:16]}"})
         user.set_unusable_password()
-        user.save()
+        user.save(using=router.db_for_write(users))
         return user
+
+
+def _subject(value: object) -> str | None:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if 1 <= len(text) <= 255 and text.isprintable() else None
+
+
+def _readable(value: object) -> str:
+    """Return a text without what no page should show: controls, marks that turn the direction, lone surrogates.
+
+    The two joiners stay; names in Persian or Hindi need them.
+    """
+    text = value if isinstance(value, str) else ""
+    return "".join(char for char in text if char.isprintable() or char in "\u200c\u200d").strip()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-from ..conf import ProviderSettings, Settings
+from ..conf import ProviderSettings, Settings, is_loopback_url
 from ..protocol.bearer import encode as bearer_header
 from ..protocol.client_authentication import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE, ClientCredentials
-from ..protocol.errors import OAuthError
+from ..protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
 from ..protocol.metadata import ServerMetadata, well_known_urls
 from ..protocol.pkce import S256
 from ..protocol.token import AuthorizationCodeTokenRequest, RefreshTokenRequest, TokenResponse, decode_error
 from ..transport import Answer, Transport, TransportError
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
+
+logger = logging.getLogger("django_pkce_auth.client")
 
 METADATA_SECONDS = 3600
 
@@ -72,13 +77,28 @@ class Provider:
         members = answer.json()
         if not isinstance(members, dict) or answer.status >= 500:
             raise ProviderUnavailable(f"The token endpoint answered {answer.status} with no JSON that could be used.")
-        if answer.status != 200:
-            error = decode_error(members)
-            raise ProviderRefused(error.error, error.description)
         try:
-            return TokenResponse.decode(members)
+            if answer.status != 200:
+                raise decode_error(members)
+            return _decode_tokens(members)
         except OAuthError as error:
-            raise ProviderRefused(error.error, error.description) from None
+            # Some servers repeat what they were sent in their error texts, and ours go to the log.
+            sent = [self.credentials.client_secret, *(value for name, value in form if name in _SECRET_PARAMETERS)]
+            raise ProviderRefused(error.error, error.description, secrets=sent) from None
+
+
+_SECRET_PARAMETERS = frozenset({"code", "code_verifier", "refresh_token"})
+
+
+def _decode_tokens(members: dict[str, Any]) -> TokenResponse:
+    """Read the tokens, also beside a ``scope`` that can't be read: the old ones may be worth nothing any more."""
+    try:
+        return TokenResponse.decode(members)
+    except OAuthError as error:
+        if error.error != INVALID_SCOPE or members.get("error"):
+            raise
+        logger.warning("A token response was read without its scope: %s", error.description)
+        return TokenResponse.decode({name: value for name, value in members.items() if name != "scope"})
 
 
 def _send(transport: Transport, method: str, url: str, **rest: Any) -> Answer:
@@ -123,26 +143,50 @@ _documents: dict[str, tuple[float, ServerMetadata]] = {}
 
 
 def _metadata(entry: ProviderSettings, transport: Transport) -> ServerMetadata:
-    """Return the issuer's metadata, kept in this process for an hour."""
-    kept = _documents.get(entry.issuer)
-    if kept is not None and time.monotonic() < kept[0]:
-        return kept[1]
-    metadata = _fetch_metadata(entry.issuer, transport)
+    """Return the issuer's metadata, kept in this process for an hour; raises ProviderUnavailable."""
+    until, metadata = _documents.get(entry.issuer, (0.0, None))
+    if metadata is None or time.monotonic() >= until:
+        metadata = _fetch_metadata(entry.issuer, transport)
+        _documents[entry.issuer] = (time.monotonic() + METADATA_SECONDS, metadata)
     if S256 not in metadata.code_challenge_methods and not entry.rejects_pkce:
         raise ProviderUnavailable(
             f"{entry.issuer} does not say that it supports PKCE with S256; without it a stolen code can be used. "
             "If it is known to reject PKCE, set 'rejects_pkce': True for this provider."
         )
-    _documents[entry.issuer] = (time.monotonic() + METADATA_SECONDS, metadata)
     return metadata
 
 
 def _fetch_metadata(issuer: str, transport: Transport) -> ServerMetadata:
     for url in well_known_urls(issuer):
         answer = _send(transport, "GET", url)
-        if answer.status == 200:
+        document = answer.json() if answer.status == 200 else None
+        # Many a site answers any address with 200 and its home page.
+        if isinstance(document, dict):
             try:
-                return ServerMetadata.decode(answer.json(), issuer=issuer)
+                return _checked(ServerMetadata.decode(document, issuer=issuer))
             except OAuthError as error:
                 raise ProviderUnavailable(f"{issuer}: {error.description}") from None
     raise ProviderUnavailable(f"{issuer} publishes no metadata; name its authorize_url and token_url in the settings.")
+
+
+def _checked(metadata: ServerMetadata) -> ServerMetadata:
+    """Hold a document's addresses to what settings may name; raises OAuthError.
+
+    A server of the Internet can't send our requests, with a client secret in them, to a service on this host.
+    """
+    local = is_loopback_url(metadata.issuer)
+    for name in ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "userinfo_endpoint"):
+        url = getattr(metadata, name)
+        if url and not (_ADDRESS.match(url) and (local or not _is_local(url))):
+            raise OAuthError(INVALID_REQUEST, f"The server's metadata has no usable {name}.")
+    return metadata
+
+
+_ADDRESS = re.compile(r"https?://[\x21-\x7e]+\Z")
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme != "https" or is_loopback_url(url)
+    except ValueError:
+        return True

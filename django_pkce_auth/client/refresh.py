@@ -1,10 +1,15 @@
-"""A connection's access token: valid when it is handed out, refreshed once for however many wait for it."""
+"""A connection's access token: valid when it is handed out, refreshed once for however many wait for it.
+
+``updated_at`` is the version of a row's tokens: whoever writes them says which version was read, and the database
+decides. The claim, which lapses by itself, only keeps several processes from asking the provider at once.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import router
 from django.db.models import Q, QuerySet
@@ -18,7 +23,7 @@ from ..transport import Transport
 from .errors import ProviderRefused, ProviderUnavailable, ReconnectRequired
 from .flow import expires_at, granted_scope
 from .models import Connection
-from .providers import get_provider
+from .providers import Provider, get_provider
 
 logger = logging.getLogger("django_pkce_auth.client")
 
@@ -31,107 +36,135 @@ POLL_SECONDS = 0.05
 
 def access_token(connection: Connection, *, transport: Transport | None, now: datetime) -> str:
     """Return a valid token; see ``Connection.access_token``."""
-    end = time.monotonic() + CLAIM.total_seconds()
-    while (usable := _usable(connection, now)) is None:
-        if _claim(connection, now):
-            _reread(connection)
-            if _usable(connection, now) is None:
-                _refresh(connection, transport, now)
-            else:
-                _release(connection)
-        elif time.monotonic() > end:
-            raise ProviderUnavailable("Another process has been refreshing this connection for too long; try again.")
-        else:
-            time.sleep(POLL_SECONDS)
-            _reread(connection)
-            now = max(now, timezone.now())
-    return usable
+    if connection.status == Connection.Status.ACTIVE and (token := _fresh(connection, now)):
+        return token
+    started, end = now, time.monotonic() + CLAIM.total_seconds()
+    while True:
+        _reread(connection)
+        if token := _settled(connection, now):
+            return token
+        try:
+            if _try_refresh(connection, transport, now):
+                return str(connection.raw_access_token)
+            if time.monotonic() > end:
+                raise ProviderUnavailable("Another process has been refreshing this connection for too long.")
+        except ProviderUnavailable:
+            # Due, but not yet over: what is left of the old token serves until the provider is back.
+            if token := _still_valid(connection, now):
+                return token
+            raise
+        if token := _still_valid(connection, now):
+            return token
+        time.sleep(POLL_SECONDS)
+        now = max(started, timezone.now())
 
 
-def _usable(connection: Connection, now: datetime) -> str | None:
-    """Return the token where it needs no refresh, None where it does; raises ReconnectRequired."""
+def _fresh(connection: Connection, now: datetime) -> str:
+    """Return the token if it needs no refresh, else the empty string."""
+    until = connection.access_token_expires_at
+    return connection.raw_access_token if until is None or now + AHEAD < until else ""
+
+
+def _still_valid(connection: Connection, now: datetime) -> str:
+    until = connection.access_token_expires_at
+    return connection.raw_access_token if until is not None and now < until else ""
+
+
+def _settled(connection: Connection, now: datetime) -> str:
+    """Return the token where there is nothing to refresh, "" where there is; raises ReconnectRequired."""
     if connection.status != Connection.Status.ACTIVE:
         raise ReconnectRequired(f"Connection {connection.pk} to {connection.provider} is {connection.status}.")
-    token, until = connection.raw_access_token, connection.access_token_expires_at
-    if isinstance(token, Unreadable) or isinstance(connection.raw_refresh_token, Unreadable):
-        _break(connection, now)
-        raise ReconnectRequired(f"The tokens of connection {connection.pk} can't be decrypted; see the log.")
-    if token and (until is None or now + AHEAD < until):
+    if token := _fresh(connection, now):
         return token
     if connection.raw_refresh_token:
-        return None
-    if token and until is not None and now < until:
+        return ""
+    if token := _still_valid(connection, now):
         return token
-    _break(connection, now)
+    if not _break(connection, now):
+        # Replaced since we read them: the claim will fail, and the next look finds the new ones.
+        return ""
+    if any(isinstance(text, Unreadable) for text in (connection.raw_access_token, connection.raw_refresh_token)):
+        raise ReconnectRequired(f"The tokens of connection {connection.pk} can't be decrypted; see the log.")
     raise ReconnectRequired(f"The token of connection {connection.pk} has expired, and there is no refresh token.")
 
 
-def _claim(connection: Connection, now: datetime) -> bool:
-    """Win the right to refresh, decided by the database; it lapses, so that a killed process blocks nobody."""
-    free = Q(refresh_claimed_until=None) | Q(refresh_claimed_until__lt=now)
-    rows = _rows().filter(free, pk=connection.pk, status=Connection.Status.ACTIVE)
-    return bool(rows.update(refresh_claimed_until=now + CLAIM))
+def _try_refresh(connection: Connection, transport: Transport | None, now: datetime) -> bool:
+    """Refresh if nobody else is at it, and return whether the tokens are new now.
 
-
-def _release(connection: Connection) -> None:
-    _rows().filter(pk=connection.pk).update(refresh_claimed_until=None)
-
-
-def _reread(connection: Connection) -> None:
-    connection.refresh_from_db(using=router.db_for_write(Connection))
-
-
-def _refresh(connection: Connection, transport: Transport | None, now: datetime) -> None:
+    Raises ReconnectRequired or ProviderUnavailable; no answer means that nothing is known, so nothing is changed.
+    """
     current = settings()
     transport = transport or policy(current.client_policy).transport()
+    provider = get_provider(connection.provider, settings=current, transport=transport)
+    claim = now + CLAIM
+    if not _claim(connection, claim, now):
+        return False
     try:
-        provider = get_provider(connection.provider, settings=current, transport=transport)
-        request = RefreshTokenRequest(connection.raw_refresh_token)
-        tokens = provider.refresh(request, transport=transport)
+        tokens = _ask(connection, provider, transport, now)
+        return tokens is not None and _store(connection, tokens, now)
+    finally:
+        _rows().filter(pk=connection.pk, refresh_claimed_until=claim).update(refresh_claimed_until=None)
+
+
+def _ask(connection: Connection, provider: Provider, transport: Transport, now: datetime) -> TokenResponse | None:
+    """Return the new tokens, or None where the old ones were replaced while we asked."""
+    try:
+        return provider.refresh(RefreshTokenRequest(connection.raw_refresh_token), transport=transport)
     except ProviderRefused as error:
         if error.error != "invalid_grant":
-            _release(connection)
             raise ProviderUnavailable(f"{connection.provider} refused the refresh: {error}") from None
-        _break(connection, now)
-        raise ReconnectRequired(f"{connection.provider} no longer honours connection {connection.pk}.") from None
-    except BaseException:
-        # No answer means that nothing is known: the state stays, and the next call tries again.
-        _release(connection)
-        raise
-    _store(connection, tokens, now)
+    if not _break(connection, now):
+        return None
+    raise ReconnectRequired(f"{connection.provider} no longer honours connection {connection.pk}.")
 
 
-def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> None:
-    connection.raw_access_token = tokens.access_token
-    connection.raw_refresh_token = tokens.refresh_token or connection.raw_refresh_token
-    connection.access_token_expires_at = expires_at(tokens, now)
-    connection.scope = granted_scope(tokens, connection.scope)
-    connection.refresh_claimed_until = None
-    connection.updated_at = now
+def _claim(connection: Connection, claim: datetime, now: datetime) -> bool:
+    """Win the right to refresh the very tokens that were read; it lapses, so that a killed process blocks nobody."""
+    free = Q(refresh_claimed_until=None) | Q(refresh_claimed_until__lt=now)
+    return bool(_as_read(connection).filter(free).update(refresh_claimed_until=claim))
+
+
+def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool:
+    new: dict[str, Any] = {
+        "raw_access_token": tokens.access_token,
+        # A provider that gives no new refresh token leaves the old one in force (RFC 6749 §6).
+        "raw_refresh_token": tokens.refresh_token or connection.raw_refresh_token,
+        "access_token_expires_at": expires_at(tokens, now),
+        "scope": granted_scope(tokens, connection.scope),
+        "updated_at": max(now, timezone.now()),
+    }
+    if not _as_read(connection).update(**new):
+        # Connected again, or disconnected, while we asked: those tokens count.
+        return False
+    for name, value in new.items():
+        setattr(connection, name, value)
     using = router.db_for_write(Connection)
-    connection.save(
-        using=using,
-        update_fields=[
-            "raw_access_token",
-            "raw_refresh_token",
-            "access_token_expires_at",
-            "scope",
-            "refresh_claimed_until",
-            "updated_at",
-        ],
-    )
     send_after_commit(connection_refreshed, sender=Connection, using=using, connection=connection)
+    return True
 
 
-def _break(connection: Connection, now: datetime) -> None:
-    """Flip the state once; of several that notice, one sends the signal."""
-    active = _rows().filter(pk=connection.pk, status=Connection.Status.ACTIVE)
+def _break(connection: Connection, now: datetime) -> bool:
+    """Flip the state once; of several that notice, one sends the signal. False where the tokens are new meanwhile."""
     broken = Connection.Status.NEEDS_RECONNECT
-    if active.update(status=broken, refresh_claimed_until=None, updated_at=now):
+    if _as_read(connection).update(status=broken, updated_at=max(now, timezone.now())):
+        connection.status = broken
         using = router.db_for_write(Connection)
         logger.warning("Connection %s needs its user to reconnect", connection.pk, extra={"event": "connection_broken"})
         send_after_commit(connection_broken, sender=Connection, using=using, connection=connection)
-    connection.status = broken
+        return True
+    return False
+
+
+def _as_read(connection: Connection) -> QuerySet[Connection]:
+    """The row, as long as it is active and its tokens are those that ``connection`` holds."""
+    return _rows().filter(pk=connection.pk, status=Connection.Status.ACTIVE, updated_at=connection.updated_at)
+
+
+def _reread(connection: Connection) -> None:
+    try:
+        connection.refresh_from_db(using=router.db_for_write(Connection))
+    except Connection.DoesNotExist:
+        raise ReconnectRequired(f"Connection {connection.pk} was removed.") from None
 
 
 def _rows() -> QuerySet[Connection]:

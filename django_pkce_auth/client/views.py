@@ -17,10 +17,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from .. import conf
-from ..protocol.errors import OAuthError
+from ..protocol.errors import ACCESS_DENIED, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
 from ..redirects import leave
@@ -40,7 +40,7 @@ logger = logging.getLogger("django_pkce_auth.client")
 def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Link an account to the signed-in user: GET shows the button and changes nothing, POST begins."""
     if not request.user.is_authenticated:
-        return redirect_to_login(request.get_full_path())
+        return redirect_to_login(flow.start_url(provider, next_url=_next(request)))
     return _start(request, provider, login=False)
 
 
@@ -51,7 +51,7 @@ def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
 def log_in(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Log in through an account, where the provider's entry has ``login``."""
     if request.user.is_authenticated:
-        return HttpResponseRedirect(flow.safe_next(request, request.GET.get("next", "")) or _home())
+        return HttpResponseRedirect(_next(request) or _home())
     return _start(request, provider, login=True)
 
 
@@ -61,21 +61,16 @@ def _start(request: HttpRequest, slug: str, *, login: bool) -> HttpResponseBase:
     if entry is None or (login and not entry.login):
         return _problem(request, _("There is no such account to connect here."), reason="unknown provider", status=404)
     name = entry.display_name
-    next_url = (request.POST if request.method == "POST" else request.GET).get("next", "")
+    next_url = _next(request)
     if request.method != "POST":
         context = {"provider_slug": slug, "provider_name": name, "next": next_url, "login": login}
         return render(request, "pkce_auth/connect.html", context)
     try:
         url = flow.authorization_url(request, slug, next_url=next_url, login=login, settings=settings)
     except ProviderUnavailable as error:
-        return _problem(
-            request,
-            _("%(provider)s can't be reached right now. Nothing has changed; please try again later.")
-            % {"provider": name},
-            reason=str(error),
-            status=503,
-            again=(slug, login),
-        )
+        text = _("%(provider)s can't be reached right now. Nothing has changed; please try again later.")
+        again = flow.start_url(slug, next_url=next_url, login=login)
+        return _problem(request, text % {"provider": name}, reason=str(error), status=503, again=again)
     response = leave(request, url, destination=host_of(url))
     browser.remember(request, response, settings)
     return response
@@ -83,7 +78,7 @@ def _start(request: HttpRequest, slug: str, *, login: bool) -> HttpResponseBase:
 
 @never_cache
 @xframe_options_deny
-@require_safe
+@require_GET
 @sensitive_variables()
 def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Where the provider sends the browser back to (RFC 6749 §4.1.2)."""
@@ -109,16 +104,12 @@ def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
     except attempts.AttemptRefused as refusal:
         if refusal.completed is not None:
             return HttpResponseRedirect(refusal.completed.next_url or _home())
-        return _problem(
-            request,
-            _("This page can't go on: it was opened too late, twice, or in another browser. Please start again."),
-            reason=str(refusal),
-            again=(provider, False),
-        )
+        text = _("This page can't go on: it was opened too late, twice, or in another browser. Please start again.")
+        return _problem(request, text, reason=str(refusal), again=_again(request, provider))
     except UnknownProvider as error:
         return _problem(request, _("There is no such account to connect here."), reason=str(error), status=404)
     except (OAuthError, ConnectError) as error:
-        return _failed(request, provider, error)
+        return _failed(request, error, again=_again(request, provider))
     attempts.complete(attempt, now=now)
     return HttpResponseRedirect(attempt.next_url or _home())
 
@@ -128,19 +119,19 @@ for _alias in databases:
     callback = transaction.non_atomic_requests(using=_alias)(callback)
 
 
-def _failed(request: HttpRequest, slug: str, error: OAuthError | ConnectError) -> HttpResponse:
+def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: str) -> HttpResponse:
     """Say what the person can do about it. Of a provider's own words only ``access_denied`` is acted on."""
-    if isinstance(error, ProviderRefused) and error.error == "access_denied":
+    if isinstance(error, ProviderRefused) and error.error == ACCESS_DENIED:
         text = _("You did not allow access, so nothing was connected.")
-        return _problem(request, text, reason=str(error), status=200, again=(slug, False))
+        return _problem(request, text, reason=str(error), status=200, again=again)
     if isinstance(error, (connections.AccountTaken, login.LoginRefused)):
-        return _problem(request, str(error), reason=type(error).__name__, status=403, again=(slug, False))
+        return _problem(request, str(error), reason=type(error).__name__, status=403, again=again)
     if isinstance(error, ProviderUnavailable):
         text = _("The other site did not answer. Nothing was connected; please try again.")
-        return _problem(request, text, reason=str(error), status=502, again=(slug, False))
+        return _problem(request, text, reason=str(error), status=502, again=again)
     text = _("The other site's answer can't be used. Nothing was connected; please start again.")
     reason = f"{error.error}: {error.description}" if isinstance(error, OAuthError) else str(error)
-    return _problem(request, text, reason=reason, again=(slug, False))
+    return _problem(request, text, reason=reason, again=again)
 
 
 @never_cache
@@ -150,7 +141,10 @@ def _failed(request: HttpRequest, slug: str, error: OAuthError | ConnectError) -
 def index(request: HttpRequest) -> HttpResponse:
     """The accounts that the signed-in user connected."""
     settings = conf.settings()
-    rows = list(Connection.objects.filter(user=request.user).order_by("provider", "pk"))
+    # Without the tokens, which the page does not show: none is decrypted for it.
+    mine = Connection.objects.filter(user=request.user)  # type: ignore[misc]  # behind login_required
+    mine = mine.defer("raw_access_token", "raw_refresh_token")
+    rows = list(mine.order_by("provider", "pk"))
     names = {slug: entry.display_name for slug, entry in settings.providers.items()}
     context = {
         "connections": [{"row": row, "name": names.get(row.provider, row.provider)} for row in rows],
@@ -163,13 +157,20 @@ def _home() -> str:
     return reverse("pkce_auth:connections")
 
 
-def _problem(
-    request: HttpRequest, text: str, *, reason: str, status: int = 400, again: tuple[str, bool] | None = None
-) -> HttpResponse:
+def _next(request: HttpRequest) -> str:
+    return flow.safe_next(request, (request.POST if request.method == "POST" else request.GET).get("next", ""))
+
+
+def _again(request: HttpRequest, slug: str) -> str:
+    """Where to start again: who is not signed in came to log in, if the provider is one for that."""
+    entry = conf.settings().providers.get(slug)
+    login = entry is not None and entry.login and not request.user.is_authenticated
+    return flow.start_url(slug, login=login)
+
+
+def _problem(request: HttpRequest, text: str, *, reason: str, status: int = 400, again: str = "") -> HttpResponse:
     """A friendly page for the person, the reason for the log."""
     logger.warning("Connect attempt ended: %s", reason, extra={"event": "connect_failed", "reason": reason})
-    name = "pkce_auth:log_in" if again and again[1] else "pkce_auth:connect"
-    context = {"text": text, "again": reverse(name, args=[again[0]]) if again else ""}
-    response = render(request, "pkce_auth/connect_problem.html", context, status=status)
+    response = render(request, "pkce_auth/connect_problem.html", {"text": text, "again": again}, status=status)
     response["Referrer-Policy"] = "no-referrer"
     return response

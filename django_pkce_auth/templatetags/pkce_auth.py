@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django import template
@@ -10,8 +11,10 @@ from django.http import HttpRequest
 from django.template.context import Context
 
 from .. import conf
-from ..client.flow import authorization_url
+from ..client.errors import ProviderUnavailable
+from ..client.flow import authorization_url, safe_next, start_url
 
+logger = logging.getLogger("django_pkce_auth.client")
 register = template.Library()
 
 
@@ -57,10 +60,20 @@ def _button(context: Context, provider: str, next: str, label: str, *, login: bo
 
 
 def _url(context: Context, provider: str, next: str, *, login: bool) -> str:
-    request: HttpRequest = context["request"]
+    request: HttpRequest | None = context.get("request")
+    if request is None:
+        raise ImproperlyConfigured(
+            "connect_url and login_url need the request: render the page with it, and with "
+            "'django.template.context_processors.request' among the template engine's context_processors."
+        )
     if not getattr(request, "_pkce_auth_sends_cookie", False):
         raise ImproperlyConfigured(
             "connect_url and login_url need 'django_pkce_auth.client.browser.ConnectLinkMiddleware' in MIDDLEWARE, "
             "as the page must send the attempt's cookie; connect_button and login_button need nothing."
         )
-    return authorization_url(request, provider, next_url=next, login=login)
+    try:
+        return authorization_url(request, provider, next_url=next, login=login)
+    except ProviderUnavailable as error:
+        # The page around the link is worth more than the link; our start page says what is wrong.
+        logger.warning("No link to %s: %s", provider, error)
+        return start_url(provider, next_url=safe_next(request, next), login=login)

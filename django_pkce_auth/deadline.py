@@ -1,0 +1,84 @@
+"""Sockets that keep one deadline over a whole request.
+
+An HTTP library's timeout is for each read, so a server that sends a byte a second is never late. Here the "timeout"
+that travels with a request is the moment of ``time.monotonic()`` at which all of it must be done: each step gets what
+is left. Only the resolver of the operating system, which takes no timeout, has its own.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import httpcore2
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class DeadlineBackend(httpcore2.NetworkBackend):
+    """What ``httpcore2.ConnectionPool`` makes its sockets with; every ``timeout`` is a moment, None is not accepted."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Try the host's addresses in turn, each with its share of what is left; raises httpcore2's errors."""
+        addresses = _resolve(host, port)
+        for waiting in range(len(addresses), 0, -1):
+            try:
+                stream = self._backend.connect_tcp(
+                    addresses[-waiting], port, _left(timeout) / waiting, local_address, socket_options
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                if waiting == 1:
+                    raise
+            else:
+                return _DeadlineStream(stream)
+        raise httpcore2.ConnectError("The host has no address.")
+
+
+class _DeadlineStream(httpcore2.NetworkStream):
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore2.ConnectError(type(error).__name__) from None
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _left(end: float | None) -> float:
+    left = (end or 0) - time.monotonic()
+    if left <= 0:
+        raise httpcore2.TimeoutException("The deadline has passed.")
+    return left
