@@ -14,41 +14,38 @@ from django.utils.module_loading import import_string
 
 from .scope_registry import ScopeRegistry, parse_scopes
 
-KEYS = frozenset(
-    {
-        "ISSUER",
-        "SCOPES",
-        "ENCRYPTION_KEYS",
-        "PROVIDERS",
-        "AUDIT",
-        "DEVICE_CODE_LIFETIME",
-        "SERVER_POLICY",
-        "CLIENT_POLICY",
-        "AUTHORIZATION_CODE_LIFETIME",
-        "ACCESS_TOKEN_LIFETIME",
-        "REFRESH_TOKEN_LIFETIME",
-        "AUTHORIZATION_LIFETIME",
-    }
-)
-PROVIDER_KEYS = frozenset(
-    {
-        "name",
-        "issuer",
-        "authorize_url",
-        "token_url",
-        "revoke_url",
-        "userinfo_url",
-        "api_base_url",
-        "client_id",
-        "client_secret",
-        "client_authentication",
-        "scopes",
-        "login",
-        "create_users",
-        "rejects_pkce",
-        "extra_authorize_parameters",
-    }
-)
+# What each key means, in the words that the documentation shows; the checks take the names from here too.
+KEYS: Mapping[str, str] = {
+    "ISSUER": "Required: this project's own address; every URL that it gives to others begins with it.",
+    "SCOPES": "Scope → words for people, or → a dict with `words`, `group`, `sensitive`, `implies`, `required`.",
+    "ENCRYPTION_KEYS": "Keys for the tokens of connected accounts: the first encrypts, all decrypt. Needed with `PROVIDERS`.",
+    "PROVIDERS": "Slug → another authorization server that users connect to.",
+    "AUTHORIZATION_CODE_LIFETIME": "Seconds (or a `timedelta`, as with all lifetimes) to redeem a code. Default 60.",
+    "ACCESS_TOKEN_LIFETIME": "Seconds until an access token ends. Default 3600.",
+    "REFRESH_TOKEN_LIFETIME": "Seconds without use until a refresh token ends. Default 2592000, 30 days.",
+    "AUTHORIZATION_LIFETIME": "Seconds from approval until everything ends, however often refreshed. Default: no limit.",
+    "DEVICE_CODE_LIFETIME": "Seconds that a person has to enter a device's code. Default 600.",
+    "AUDIT": "True writes a row into the audit log for each event. Default False.",
+    "SERVER_POLICY": "Dotted path to your subclass of `django_pkce_auth.server.policy.ServerPolicy`.",
+    "CLIENT_POLICY": "Dotted path to your subclass of `django_pkce_auth.client.policy.ClientPolicy`.",
+}
+PROVIDER_KEYS: Mapping[str, str] = {
+    "client_id": "Required: what the provider calls this project.",
+    "client_secret": "What the provider gave with it; none for a public client.",
+    "issuer": "The provider's own name, compared with `iss` in its answers. Alone it is enough where metadata is published.",
+    "authorize_url": "Where the user is sent; with `token_url` in place of published metadata.",
+    "token_url": "Where codes and refresh tokens are exchanged.",
+    "revoke_url": "Where tokens are revoked when the user disconnects.",
+    "userinfo_url": "Says which account it is; needed to log in.",
+    "api_base_url": "Where the provider's API begins.",
+    "scopes": "The scopes to ask for.",
+    "name": "What people read. Default: the slug in words.",
+    "client_authentication": "`client_secret_basic` or `client_secret_post`. Default: what the metadata says, else basic.",
+    "login": "True lets visitors log in through an account. Default False.",
+    "create_users": "True lets a first log-in make a user. Default False.",
+    "rejects_pkce": "True only for a provider that is known to refuse requests with PKCE.",
+    "extra_authorize_parameters": "A dict of the provider's own parameters for the authorization URL.",
+}
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -198,7 +195,7 @@ def parse_provider(slug: str, entry: object) -> ProviderSettings:
         raise ImproperlyConfigured(f"{where}: a provider's key is part of its URL; use a-z, 0-9, - and _.")
     if not isinstance(entry, Mapping):
         raise ImproperlyConfigured(f"{where} is no dict.")
-    if unknown := sorted(set(entry) - PROVIDER_KEYS):
+    if unknown := sorted(str(key) for key in entry if key not in PROVIDER_KEYS):
         raise ImproperlyConfigured(
             f"{where} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(PROVIDER_KEYS))}."
         )
