@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -10,22 +9,26 @@ from django.dispatch import Signal
 
 # Server side. ``client`` is a server.models.Client or None, ``user`` a user or None, ``family`` the id of a TokenFamily
 # or None; every one of these signals has all three, and behind it what else it tells.
-code_issued = Signal()  # scopes
-tokens_issued = Signal()  # grant_type
-tokens_refreshed = Signal()
+code_issued = Signal()  # scopes: the user approved
+tokens_issued = Signal()  # grant_type: an authorization gave its first tokens
+tokens_refreshed = Signal()  # a refresh token gave new tokens
 reuse_detected = Signal()  # what: "authorization_code" or "refresh_token"
 family_revoked = Signal()  # reason, actor: the id of the user who did it, or None
 client_authentication_failed = Signal()  # client_id as presented, reason
-consent_given = Signal()  # scopes
-consent_withdrawn = Signal()
+consent_given = Signal()  # scopes: what was added to the consent
+consent_withdrawn = Signal()  # the user ended the app's access
 
 # Client side. ``connection`` is a client.models.Connection.
 connection_made = Signal()  # connection, created
-connection_refreshed = Signal()  # connection
+connection_refreshed = Signal()  # connection: it has a new access token
 connection_broken = Signal()  # connection: it needs its user to reconnect
 connection_removed = Signal()  # connection, user
 
 
 def send_after_commit(signal: Signal, *, sender: Any, using: str, **facts: Any) -> None:
     """Send ``signal`` once the current transaction is committed; a receiver that fails is logged and harms nobody."""
-    transaction.on_commit(partial(signal.send_robust, sender=sender, **facts), using=using, robust=True)
+
+    def send() -> None:
+        signal.send_robust(sender=sender, **facts)
+
+    transaction.on_commit(send, using=using, robust=True)

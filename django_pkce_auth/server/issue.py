@@ -10,6 +10,7 @@ from ..protocol.scopes import format_scope
 from ..protocol.token import TokenResponse
 from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
 from .models import AccessToken, Client, RefreshToken, TokenFamily
+from .purge import purge_sometimes
 
 
 def start_family(
@@ -50,14 +51,16 @@ def issue_tokens(
     ``scopes`` narrows the access token; None leaves it at the family's.
     """
     raw_access_token = generate(ACCESS_TOKEN)
+    stored = digest(raw_access_token)
     expires_at = _earliest(now + settings.access_token_lifetime, family.expires_at)
     AccessToken(
-        digest=digest(raw_access_token),
+        digest=stored,
         family=family,
         created_at=now,
         expires_at=expires_at,
         scope=None if scopes is None else format_scope(scopes),
     ).save(force_insert=True, using=using)
+    purge_sometimes(stored, now=now, using=using)
     return TokenResponse(
         access_token=raw_access_token,
         expires_in=int((expires_at - now).total_seconds()),
