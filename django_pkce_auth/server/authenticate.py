@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db import router
+
 from ..protocol.client_authentication import ClientCredentials
 from ..protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT, OAuthError, public_text
+from ..secrets import digest, fingerprint, same
 from .events import record
-from .models import Client
-from .querysets import KnownClient
+from .models import Client, ClientSecret
+from .querysets import KnownClient, StoredSecret
 
 UNKNOWN = "unknown client_id"
 
@@ -36,10 +39,14 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
     reason = UNKNOWN
     for client_id, client_secret in readings:
         known = found if found and found.client.client_id == client_id else Client.objects.known(client_id)
-        if known is not None:
-            reason = _fault(known, client_secret, now)
-            if not reason:
-                return known.client
+        if known is None:
+            continue
+        secret = known.matching_secret(client_secret, now) if client_secret else None
+        reason = _fault(known, client_secret, secret, now)
+        if not reason:
+            if secret is not None and secret.use_is_due(now):
+                _note_use(secret, now)
+            return known.client
     shown = public_text(credentials.client_id)
     record("client_authentication_failed", at_once=True, client_id=shown, reason=reason)
     # One text for all: a stranger must not learn which client exists. The log has the reason.
@@ -52,7 +59,7 @@ def require_grant_type(client: Client, grant_type: str) -> None:
         raise OAuthError(UNAUTHORIZED_CLIENT, f"The client is not registered for the grant type {grant_type}.")
 
 
-def _fault(known: KnownClient, client_secret: str | None, now: datetime) -> str:
+def _fault(known: KnownClient, client_secret: str | None, secret: StoredSecret | None, now: datetime) -> str:
     client = known.client
     if client.disabled_at is not None:
         return "the client is disabled"
@@ -60,4 +67,20 @@ def _fault(known: KnownClient, client_secret: str | None, now: datetime) -> str:
         return "a public client has no secret, but one was sent" if client_secret else ""
     if not client_secret:
         return "the client is confidential and sent no secret"
-    return "" if known.has_secret(client_secret, now) else "no secret of the client that is still valid matches"
+    return "" if secret is not None else _why_no_secret_matches(known, client_secret, now)
+
+
+def _why_no_secret_matches(known: KnownClient, client_secret: str, now: datetime) -> str:
+    presented = digest(client_secret)
+    if any(same(stored.digest, presented) for stored in known.secrets):
+        return "the secret that was sent has expired"
+    # People copy what the admin shows of a secret, or what a database holds of it.
+    if any(client_secret.lower() in (stored.digest.hex(), fingerprint(stored.digest)) for stored in known.secrets):
+        return "the fingerprint of a secret was sent; the secret itself was shown once, when it was made"
+    return "no secret of the client that is still valid matches"
+
+
+def _note_use(secret: StoredSecret, now: datetime) -> None:
+    """Note when the secret was last used; of several requests at the same moment one writes."""
+    rows = ClientSecret.objects.using(router.db_for_write(ClientSecret)).filter(digest=secret.digest)
+    rows.filter(last_used_at=secret.last_used_at).update(last_used_at=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models, router
@@ -25,18 +25,45 @@ class AskingClient:
     consented_scope: str | None
 
 
+USE_NOTED_EVERY = timedelta(hours=1)
+FIRST_USE_NOTED_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """A row of ClientSecret, as it was joined to its client."""
+
+    digest: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+    def use_is_due(self, now: datetime) -> bool:
+        """True where a use at ``now`` is to be noted: at most once an hour, so nearly every request writes nothing.
+
+        The first use is noted unless it follows at once on the registration.
+        """
+        if self.last_used_at is None:
+            return now - self.created_at > FIRST_USE_NOTED_AFTER
+        return now - self.last_used_at > USE_NOTED_EVERY
+
+
 @dataclass(frozen=True, slots=True)
 class KnownClient:
-    """A client with the digests of its secrets, read in one query."""
+    """A client with its secrets, read in one query."""
 
     client: Client
-    secrets: tuple[tuple[bytes, datetime | None], ...] = field(repr=False)
+    secrets: tuple[StoredSecret, ...] = field(repr=False)
 
-    def has_secret(self, raw: str, now: datetime) -> bool:
+    def matching_secret(self, raw: str, now: datetime) -> StoredSecret | None:
+        """Return the secret that ``raw`` is, if it is still valid."""
         presented = digest(raw)
         # Every stored digest is compared, so the time taken tells nothing about which one matched.
-        valid = [stored for stored, expires_at in self.secrets if not expires_at or now < expires_at]
-        return sum(same(stored, presented) for stored in valid) > 0
+        matches = [stored for stored in self.secrets if same(stored.digest, presented) & stored.is_valid(now)]
+        return matches[0] if matches else None
 
 
 class PrimaryQuerySet(models.QuerySet[Any]):
@@ -75,11 +102,18 @@ class TokenQuerySet(PrimaryQuerySet):
 def with_secrets(queryset: models.QuerySet[Any], path: str) -> models.QuerySet[Any]:
     """Join the secrets of the client at ``path``: a row for each secret, one without where it has none."""
     joined: models.QuerySet[Any] = queryset.annotate(
-        secret_digest=F(f"{path}secrets__digest"), secret_expires_at=F(f"{path}secrets__expires_at")
+        secret_digest=F(f"{path}secrets__digest"),
+        secret_created_at=F(f"{path}secrets__created_at"),
+        secret_expires_at=F(f"{path}secrets__expires_at"),
+        secret_last_used_at=F(f"{path}secrets__last_used_at"),
     )
     return joined
 
 
 def known_client(client: Client, rows: Sequence[Any]) -> KnownClient:
-    found = ((row.secret_digest, row.secret_expires_at) for row in rows)
-    return KnownClient(client, tuple((stored, expires_at) for stored, expires_at in found if stored is not None))
+    secrets = (
+        StoredSecret(row.secret_digest, row.secret_created_at, row.secret_expires_at, row.secret_last_used_at)
+        for row in rows
+        if row.secret_digest is not None
+    )
+    return KnownClient(client, tuple(secrets))
