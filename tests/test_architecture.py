@@ -16,7 +16,19 @@ PACKAGE = Path(django_pkce_auth.__file__).parent
 NAME = "django_pkce_auth"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
 
-SHARED = {"conf", "signals", "encryption", "transport", "secrets", "fields", "redirects", "scope_registry", "expiry"}
+SHARED = {
+    "conf",
+    "deadline",
+    "encryption",
+    "error_reports",
+    "expiry",
+    "fields",
+    "redirects",
+    "scope_registry",
+    "secrets",
+    "signals",
+    "transport",
+}
 # What each room may import of ours: the rooms named here, and itself.
 ROOMS: dict[str, set[str]] = {
     "protocol": set(),
@@ -24,9 +36,11 @@ ROOMS: dict[str, set[str]] = {
     "signals": set(),
     "secrets": set(),
     "scope_registry": set(),
+    "error_reports": set(),
+    "deadline": set(),
     "expiry": set(),
     "encryption": {"protocol", "conf"},
-    "transport": {"protocol", "conf", ""},  # "" is the package itself: its version
+    "transport": {"protocol", "conf", "deadline", ""},  # "" is the package itself: its version
     "fields": {"protocol", "conf", "secrets", "encryption"},
     "redirects": {"protocol", "conf"},
     "server": {"protocol", *SHARED},

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from .. import conf
+from ..error_reports import hide_secrets
 from ..protocol.scopes import is_scope_token
 from .bearer import Grant, Refused, verify
 
@@ -65,7 +66,13 @@ def refusal(refused: Refused) -> HttpResponse:
 
 def _verify(request: HttpRequest, scopes: tuple[str, ...]) -> Grant:
     authorization, registry = request.META.get("HTTP_AUTHORIZATION"), conf.settings().scopes
-    return verify(authorization, scopes=scopes, registry=registry, now=timezone.now())
+    try:
+        return verify(authorization, scopes=scopes, registry=registry, now=timezone.now())
+    except Refused:
+        raise
+    except Exception:
+        hide_secrets(request)
+        raise
 
 
 def _admit(request: HttpRequest, grant: Grant) -> None:

@@ -15,9 +15,9 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_variables
 
 from .. import conf
+from ..error_reports import hide_secrets
 from ..secrets import generate
 from .clients import add_secret, clean_client_id, clean_redirect_uris, clean_scope, set_redirect_uris
 from .models import Client, ClientSecret
@@ -148,8 +148,8 @@ class ClientAdmin(ModelAdmin):
         context = {**self.admin_site.each_context(request), "client": client, "opts": self.opts}
         return TemplateResponse(request, "pkce_auth/admin/client_add_secret.html", context)
 
-    @sensitive_variables()
     def _secret_page(self, request: HttpRequest, client: Client) -> HttpResponse:
+        hide_secrets(request)
         context = {
             **self.admin_site.each_context(request),
             "client": client,

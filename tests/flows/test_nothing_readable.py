@@ -93,7 +93,10 @@ class Everything:
 
 
 @pytest.fixture
-def everything(caplog: pytest.LogCaptureFixture, django_user_model: Any, db: None) -> Iterator[Everything]:
+def everything(
+    caplog: pytest.LogCaptureFixture, django_user_model: Any, settings: Any, db: None
+) -> Iterator[Everything]:
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"AUDIT": True}
     root = Browser()
     root.force_login(django_user_model.objects.create_superuser(username="root"))
     caplog.set_level(logging.DEBUG)

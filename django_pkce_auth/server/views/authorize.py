@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
 from ... import conf
+from ...error_reports import hide_secrets
 from ...protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.redirect_uris import host_of
@@ -33,9 +33,9 @@ logger = logging.getLogger("django_pkce_auth.server")
 @xframe_options_deny
 @csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
-@sensitive_variables()
 def authorize(request: HttpRequest) -> HttpResponseBase:
     """Show the prompt on GET; on POST act on its ``decision``. The request is checked anew each time."""
+    hide_secrets(request)
     settings = conf.settings()
     try:
         parameters = Parameters.parse(request.META.get("QUERY_STRING", ""))

@@ -11,9 +11,9 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_variables
 
 from ... import conf
+from ...error_reports import hide_secrets
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_REQUEST, OAuthError
 from ...protocol.parameters import MAX_MESSAGE_BYTES, Parameters
@@ -50,9 +50,9 @@ def client_endpoint(view: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
     """
 
     @csrf_exempt
-    @sensitive_variables()
     @wraps(view)
     def endpoint(request: HttpRequest) -> HttpResponse:
+        hide_secrets(request)
         if request.method == "OPTIONS":
             return cors.preflight(request)
         if request.method != "POST":

@@ -1,0 +1,95 @@
+"""A fault in the middle of a request is reported by mail with the request's values: none of ours may be a secret."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core.signals import got_request_exception
+from django.test import Client as Browser
+from django.views.debug import get_exception_reporter_class
+
+from tests.four_steps import REDIRECT_URI, VERIFIER, App, bearer
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class Fault(Exception):
+    pass
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make a function fail, and collect what AdminEmailHandler would send, as text and as HTML."""
+    found: list[str] = []
+
+    def collect(request: Any, **rest: Any) -> None:
+        reporter = get_exception_reporter_class(request)(request, *sys.exc_info(), is_email=True)
+        found.extend((reporter.get_traceback_text(), reporter.get_traceback_html()))
+
+    # As if one of our own functions failed: its arguments are secrets.
+    names: dict[str, Any] = {"__name__": "django_pkce_auth.fault", "Fault": Fault}
+    exec("def fail(*args, **kwargs):\n    raise Fault('here')", names)  # noqa: S102
+
+    def at(where: str) -> list[str]:
+        monkeypatch.setattr(where, names["fail"])
+        return found
+
+    got_request_exception.connect(collect)
+    yield at
+    got_request_exception.disconnect(collect)
+
+
+GRANTS = "django_pkce_auth.server.grants"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        f"{GRANTS}.authorization_code.issue_tokens",
+        f"{GRANTS}.authorization_code.verify",
+        f"{GRANTS}.authorization_code.authenticate",
+        "django_pkce_auth.server.querysets.digest",
+        "django_pkce_auth.server.querysets.same",
+        "django_pkce_auth.server.issue._refresh_token",
+        "django_pkce_auth.server.responses.JsonResponse",
+    ],
+)
+@pytest.mark.parametrize("method", ["header", "body"])
+def test_report_of_a_fault_at_the_token_endpoint_shows_no_secret(
+    app: App, code: str, reports: Any, where: str, method: str
+) -> None:
+    found = reports(where)
+    fields = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, "redirect_uri": REDIRECT_URI}
+    browser = Browser(raise_request_exception=False)
+    headers = {"Authorization": app.credentials.header()} if method == "header" else {}
+    if method == "body":
+        fields |= {"client_id": app.client.client_id, "client_secret": app.secret or ""}
+    response = browser.post("/oauth/token", urlencode(fields), content_type=FORM, headers=headers)
+    assert response.status_code == 500
+    assert found
+    for report in found:
+        assert "Fault" in report
+        for secret in (code, VERIFIER, app.secret or "", app.credentials.header().removeprefix("Basic ")):
+            assert secret not in report
+        assert "pkce_at_" not in report
+        assert "pkce_rt_" not in report
+
+
+def test_report_of_a_fault_at_approval_shows_no_code(app: App, signed_in: Browser, reports: Any) -> None:
+    found = reports("django_pkce_auth.server.authorize.AuthorizationResponse")
+    signed_in.raise_request_exception = False
+    assert signed_in.post(app.link(), {"decision": "approve"}).status_code == 500
+    assert found
+    assert not any("pkce_ac_" in report for report in found)
+
+
+@pytest.mark.parametrize("path", ["/api/read", "/api/async"])
+def test_report_of_a_fault_in_the_bearer_check_shows_no_token(tokens: Any, reports: Any, path: str) -> None:
+    found = reports("django_pkce_auth.resource.bearer._grant")
+    browser = Browser(raise_request_exception=False)
+    assert browser.get(path, headers=bearer(tokens["access_token"])).status_code == 500
+    assert found
+    assert not any(tokens["access_token"] in report for report in found)
