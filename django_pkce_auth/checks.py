@@ -81,7 +81,7 @@ def _policies(settings: conf.Settings) -> list[CheckMessage]:
     ):
         try:
             usable = issubclass(import_string(dotted), import_string(base))
-        except (ImportError, TypeError):
+        except (AttributeError, ImportError, TypeError):
             usable = False
         if not usable:
             message = f"PKCE_AUTH[{key!r}] is {dotted!r}, which is no subclass of {base}."

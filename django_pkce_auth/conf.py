@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from .protocol.client_authentication import AUTHENTICATION_METHODS
+from .protocol.scopes import is_scope_token
 from .scope_registry import ScopeRegistry, parse_scopes
 
 # What each key means, in the words that the documentation shows; the checks take the names from here too.
@@ -46,6 +49,19 @@ PROVIDER_KEYS: Mapping[str, str] = {
     "rejects_pkce": "True only for a provider that is known to refuse requests with PKCE.",
     "extra_authorize_parameters": "A dict of the provider's own parameters for the authorization URL.",
 }
+_PROVIDER_TEXTS = (
+    "name",
+    "issuer",
+    "authorize_url",
+    "token_url",
+    "revoke_url",
+    "userinfo_url",
+    "api_base_url",
+    "client_id",
+    "client_secret",
+    "client_authentication",
+)
+_URL_CHARACTERS = re.compile(r"[\x21-\x7e]+\Z")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -159,7 +175,9 @@ def issuer_fault(issuer: str) -> str | None:
     """Return what is wrong with an issuer identifier (RFC 8414 §2), or None."""
     try:
         parts = urlsplit(issuer)
-        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+        usable = (
+            parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
+        ) and _URL_CHARACTERS.match(issuer)
     except ValueError:
         usable = False
     if not usable:
@@ -172,7 +190,10 @@ def issuer_fault(issuer: str) -> str | None:
 
 
 def is_loopback_url(url: str) -> bool:
-    return urlsplit(url).hostname in LOOPBACK_HOSTS
+    try:
+        return urlsplit(url).hostname in LOOPBACK_HOSTS
+    except ValueError:
+        return False
 
 
 def missing(key: str) -> ImproperlyConfigured:
@@ -193,28 +214,54 @@ def parse_provider(slug: str, entry: object) -> ProviderSettings:
     where = f"PKCE_AUTH['PROVIDERS'][{slug!r}]"
     if not isinstance(slug, str) or not slug.replace("-", "").replace("_", "").isalnum() or not slug.isascii():
         raise ImproperlyConfigured(f"{where}: a provider's key is part of its URL; use a-z, 0-9, - and _.")
+    if len(slug) > 64:
+        raise ImproperlyConfigured(f"{where}: a provider's key has at most 64 characters.")
     if not isinstance(entry, Mapping):
         raise ImproperlyConfigured(f"{where} is no dict.")
     if unknown := sorted(str(key) for key in entry if key not in PROVIDER_KEYS):
         raise ImproperlyConfigured(
             f"{where} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(PROVIDER_KEYS))}."
         )
+    for key in _PROVIDER_TEXTS:
+        if not isinstance(entry.get(key) or "", str):
+            raise ImproperlyConfigured(f"{where}[{key!r}] is a {type(entry[key]).__name__}, not a string.")
     if not entry.get("client_id"):
         raise ImproperlyConfigured(f"{where} has no 'client_id'; the provider gave you one at registration.")
     if not entry.get("issuer") and not (entry.get("authorize_url") and entry.get("token_url")):
         raise ImproperlyConfigured(f"{where} needs 'issuer', or 'authorize_url' and 'token_url'.")
-    for key in ("issuer", "authorize_url", "token_url", "revoke_url", "userinfo_url", "api_base_url"):
-        _check_provider_url(f"{where}[{key!r}]", entry.get(key) or "")
-    if isinstance(entry.get("scopes", ()), str):
+    for key in _PROVIDER_TEXTS:
+        if key == "issuer" or key.endswith("_url"):
+            _check_provider_url(f"{where}[{key!r}]", entry.get(key) or "")
+    method = entry.get("client_authentication") or ""
+    if method and method not in AUTHENTICATION_METHODS:
+        known = ", ".join(AUTHENTICATION_METHODS)
+        raise ImproperlyConfigured(f"{where}['client_authentication'] is {method!r}; known are {known}.")
+    if not isinstance(entry.get("extra_authorize_parameters") or {}, Mapping):
+        raise ImproperlyConfigured(f"{where}['extra_authorize_parameters'] is no dict.")
+    given = {key: value for key, value in entry.items() if value is not None}
+    return ProviderSettings(**{**given, "slug": slug, "scopes": _provider_scopes(where, entry.get("scopes") or ())})
+
+
+def _provider_scopes(where: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
         raise ImproperlyConfigured(f"{where}['scopes'] is a string; make it a list of scopes.")
-    return ProviderSettings(**{**entry, "slug": slug, "scopes": tuple(entry.get("scopes", ()))})
+    scopes = tuple(value) if isinstance(value, Iterable) else (value,)
+    if bad := [scope for scope in scopes if not isinstance(scope, str) or not is_scope_token(scope)]:
+        raise ImproperlyConfigured(
+            f"{where}['scopes'] holds {bad[0]!r}, which can't be a scope (RFC 6749 section 3.3)."
+        )
+    return scopes
 
 
 def _check_provider_url(where: str, url: str) -> None:
     if not url:
         return
-    parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback_url(url))):
+    try:
+        parts = urlsplit(url)
+        is_https = parts.scheme == "https" and bool(parts.hostname)
+    except ValueError:
+        is_https = False
+    if not is_https and not (url.startswith("http://") and is_loopback_url(url)):
         raise ImproperlyConfigured(f"{where} is {url!r}; use https:// (http:// is accepted for loopback hosts only).")
 
 

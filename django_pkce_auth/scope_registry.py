@@ -72,7 +72,7 @@ def _parse(name: str, entry: Any) -> Scope:
     where = f"PKCE_AUTH['SCOPES'][{name!r}]"
     if not isinstance(entry, Mapping):
         return Scope(name, words=entry)
-    if unknown := sorted(set(entry) - KEYS):
+    if unknown := sorted(str(key) for key in entry if key not in KEYS):
         raise ImproperlyConfigured(f"{where} has the unknown key {unknown[0]!r}; known: {', '.join(sorted(KEYS))}.")
     if not entry.get("words"):
         raise ImproperlyConfigured(f"{where} has no 'words': what people read when they are asked for it.")

@@ -1,0 +1,135 @@
+"""``manage.py check``: one test an id, each with a hint that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.core.management import CommandError, call_command
+
+from django_pkce_auth.checks import check_settings
+from django_pkce_auth.client.policy import ClientPolicy
+from django_pkce_auth.server.policy import ServerPolicy
+
+KEY = "zrt9ZbTGWmAhhQ-HWcOcHKQzrIM3d2LZ6Mr0nYpYVcU="
+FINE = {"ISSUER": "https://example.com", "SCOPES": {"read": "Read your data"}, "ENCRYPTION_KEYS": [KEY]}
+ACME = {"acme": {"issuer": "https://acme.example", "client_id": "us"}}
+
+
+class OurServerPolicy(ServerPolicy):
+    pass
+
+
+class OurClientPolicy(ClientPolicy):
+    pass
+
+
+@pytest.fixture
+def found(settings: Any) -> Any:
+    """Return the messages for these settings."""
+
+    def check(pkce_auth: Any = None, **changes: Any) -> list[checks.CheckMessage]:
+        settings.PKCE_AUTH = {**FINE, **changes} if pkce_auth is None else pkce_auth
+        return check_settings()
+
+    return check
+
+
+def only(messages: list[checks.CheckMessage], identifier: str, words: str, hint: str) -> None:
+    (message,) = messages
+    assert message.id == f"pkce_auth.{identifier}"
+    assert words in message.msg
+    assert hint in (message.hint or "")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"PROVIDERS": ACME},
+        {"ISSUER": "http://127.0.0.1:8000"},
+        {"ISSUER": "http://localhost:8000"},
+        {"SERVER_POLICY": f"{__name__}.OurServerPolicy", "CLIENT_POLICY": f"{__name__}.OurClientPolicy"},
+    ],
+)
+def test_fine_settings_are_quiet(found: Any, changes: dict[str, Any]) -> None:
+    assert found(**changes) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("https://example.com", "missing or no dict"),
+        ({"SCOPES": {}}, "'ISSUER'] is missing"),
+        ({**FINE, "ISSUER": "https://example.com/"}, "ends in a slash"),
+        ({**FINE, "PROVIDERS": {"acme": {}}}, "has no 'client_id'"),
+        ({**FINE, "ACCESS_TOKEN_LIFETIME": "1h"}, "a number of seconds above 0"),
+    ],
+)
+def test_e001_settings_that_cannot_be_read(found: Any, raw: Any, words: str) -> None:
+    only(found(raw), "E001", words, "README")
+
+
+def test_e001_settings_missing(settings: Any) -> None:
+    del settings.PKCE_AUTH
+    only(check_settings(), "E001", "PKCE_AUTH is missing", "README")
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("ISUER", "Did you mean 'ISSUER'?"),
+        ("scopes", "Did you mean 'SCOPES'?"),
+        ("PROVIDER", "Did you mean 'PROVIDERS'?"),
+        ("ACCES_TOKEN_LIFETIME", "Did you mean 'ACCESS_TOKEN_LIFETIME'?"),
+        ("ENCRYPTION_KEY", "Did you mean 'ENCRYPTION_KEYS'?"),
+        ("zzzzzzzz", "Known keys: "),
+        (7, "Known keys: "),
+    ],
+)
+def test_e002_unknown_key_suggests_the_nearest(found: Any, key: Any, hint: str) -> None:
+    only(found(**{**FINE, str(key): 1}), "E002", f"unknown key {str(key)!r}", hint)
+
+
+def test_e002_is_said_beside_e001(found: Any) -> None:
+    assert [message.id for message in found({"ISUER": "https://example.com"})] == ["pkce_auth.E001", "pkce_auth.E002"]
+
+
+@pytest.mark.parametrize(("debug", "level"), [(False, checks.ERROR), (True, checks.WARNING)])
+def test_e003_issuer_without_https(found: Any, settings: Any, debug: bool, level: int) -> None:
+    settings.DEBUG = debug
+    messages = found(ISSUER="http://example.com")
+    only(messages, "E003", "would travel in clear", "https://")
+    assert messages[0].level == level
+
+
+def test_e004_providers_without_encryption_keys(found: Any) -> None:
+    only(found(PROVIDERS=ACME, ENCRYPTION_KEYS=[]), "E004", "Fernet.generate_key", "stored encrypted")
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 44, KEY[:-1], "\u00e4" * 44])
+def test_e005_encryption_key_of_the_wrong_form_is_not_shown(found: Any, key: str) -> None:
+    messages = found(ENCRYPTION_KEYS=[KEY, key])
+    only(messages, "E005", "'ENCRYPTION_KEYS'][1] is no key", "Fernet.generate_key")
+    assert not key or key not in str(messages)
+
+
+@pytest.mark.parametrize("scope", ["read write", "", 'say "x"', "l\u00e4sen", "x" * 101, 7])
+def test_e006_scope_that_cannot_be_one(found: Any, scope: Any) -> None:
+    only(found(SCOPES={scope: "Words"}), "E006", repr(scope), "RFC 6749 section 3.3")
+
+
+@pytest.mark.parametrize("key", ["SERVER_POLICY", "CLIENT_POLICY"])
+@pytest.mark.parametrize(
+    "dotted", ["no.such.Policy", "tests.test_checks.Missing", "tests.test_checks.FINE", "builtins.dict", "x", "", 7]
+)
+def test_e007_policy_that_is_no_subclass(found: Any, key: str, dotted: Any) -> None:
+    only(found(**{key: dotted}), "E007", repr(dotted), "dotted path of your subclass")
+
+
+def test_check_command_runs_them_and_fails(settings: Any) -> None:
+    call_command("check")
+    settings.PKCE_AUTH = {**FINE, "ISUER": "x"}
+    with pytest.raises(CommandError, match=r"pkce_auth\.E002"):
+        call_command("check")
