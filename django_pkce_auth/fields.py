@@ -44,7 +44,8 @@ class DigestField(Field):
         if value is None:
             return None
         try:
-            raw = bytes.fromhex(value) if isinstance(value, str) else bytes(value)
+            # Through memoryview, as bytes() makes a number into that many zeros.
+            raw = bytes.fromhex(value) if isinstance(value, str) else bytes(memoryview(value))
         except (TypeError, ValueError):
             raw = b""
         if len(raw) != DIGEST_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 5.0
 MAX_ANSWER_BYTES = 1_048_576
+
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
 
 
 class TransportError(Exception):
@@ -140,11 +143,11 @@ def _checked_origin(url: str) -> str:
     """Return scheme, host and port of ``url``, which are safe to show; raises TransportError for what is not sent."""
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
+        usable = bool(parts.hostname) and parts.port != 0 and bool(_URL.match(url))
     except ValueError:
         usable = False
     if not usable:
-        raise TransportError("The address of the other server is no URL with a host, in ASCII.")
+        raise TransportError("The address of the other server is no URL with a host (RFC 3986).")
     origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_url(url)):
         raise TransportError(f"{origin} is not https; tokens are sent over https only, or http to loopback.")

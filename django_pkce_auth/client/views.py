@@ -173,4 +173,6 @@ def _problem(request: HttpRequest, text: str, *, reason: str, status: int = 400,
     logger.warning("Connect attempt ended: %s", reason, extra={"event": "connect_failed", "reason": reason})
     response = render(request, "pkce_auth/connect_problem.html", {"text": text, "again": again}, status=status)
     response["Referrer-Policy"] = "no-referrer"
+    # Django's own line about a 4xx or 5xx carries the request along, and its query holds a code and a state.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response

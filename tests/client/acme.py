@@ -111,6 +111,6 @@ def come_back(browser: Browser, *, provider: str = "acme", **answer: str) -> Any
     return browser.get(f"/connect/{provider}/callback?{urlencode(answer)}")
 
 
-def connect(browser: Browser, **options: Any) -> Any:
+def connect(browser: Browser, *, provider: str = "acme", **options: Any) -> Any:
     """Begin, agree at the provider, come back."""
-    return come_back(browser, code=CODE, state=begin(browser, **options)["state"])
+    return come_back(browser, provider=provider, code=CODE, state=begin(browser, provider=provider, **options)["state"])

@@ -162,9 +162,7 @@ def test_other_browser_of_the_same_user_is_refused(signed_in: Browser, alice: An
     assert come_back(signed_in, code=CODE, state=state).status_code == 302
 
 
-def test_other_user_in_the_same_browser_is_refused(
-    signed_in: Browser, alice: Any, bob: Any, acme: Acme, log: Any
-) -> None:
+def test_other_user_in_the_same_browser_is_refused(signed_in: Browser, bob: Any, acme: Acme, log: Any) -> None:
     state = begin(signed_in)["state"]
     signed_in.force_login(bob)
     refused(come_back(signed_in, code=CODE, state=state))

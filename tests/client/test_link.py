@@ -104,7 +104,7 @@ def test_link_without_the_middleware_says_what_to_add(alice: Any) -> None:
 
 
 def test_link_without_a_request_in_the_context_says_what_to_add() -> None:
-    with pytest.raises(ImproperlyConfigured, match="context_processors.request"):
+    with pytest.raises(ImproperlyConfigured, match=r"context_processors\.request"):
         render('{% connect_url "acme" %}', None)
 
 

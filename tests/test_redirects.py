@@ -1,0 +1,61 @@
+"""Sending the browser away: a redirect for programs, a page for browsers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from django.http import HttpResponse
+
+from django_pkce_auth.redirects import leave
+
+URL = 'https://app.example/callback?code=a&state="><script>'
+NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def away(rf: Any, url: str = URL, **headers: str) -> HttpResponse:
+    response = leave(rf.post("/", headers=headers), url, destination="app.example")
+    assert isinstance(response, HttpResponse)
+    assert response["Cache-Control"] == "no-store"
+    assert response["Referrer-Policy"] == "no-referrer"
+    return response
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+        {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+        {"Sec-Fetch-Mode": "navigate"},
+    ],
+)
+def test_program_gets_303_rfc9700_4_12(headers: dict[str, str], rf: Any) -> None:
+    response = away(rf, **headers)
+    assert response.status_code == 303
+    assert "code=a" in response["Location"]
+    assert response.content == b""
+
+
+def test_browser_gets_a_page_that_goes_on_by_itself_and_has_a_link(rf: Any) -> None:
+    response = away(rf, **NAVIGATION)
+    assert response.status_code == 200
+    assert response["Refresh"] == f"0;url={URL}"
+    page = BeautifulSoup(response.content, "html.parser")
+    assert page.select_one("a.pkce-button")["href"] == URL
+    assert "app.example" in page.h1.text
+
+
+def test_page_has_no_inline_script_or_style_and_escapes_the_address(rf: Any) -> None:
+    html = away(rf, **NAVIGATION).content.decode()
+    assert "<script" not in html
+    assert "style=" not in html
+    assert "javascript:" not in html
+
+
+@pytest.mark.parametrize("url", ["com.example.app:/callback?code=a", "http://127.0.0.1:5000/callback?code=a"])
+def test_private_use_schemes_and_loopback_are_reached_rfc8252_7(url: str, rf: Any) -> None:
+    assert away(rf, url)["Location"] == url
+    page = BeautifulSoup(away(rf, url, **NAVIGATION).content, "html.parser")
+    assert page.select_one("a.pkce-button")["href"] == url
