@@ -21,9 +21,7 @@ PKCE_AUTH = {
     "PROVIDERS": {
         "photo-box": {
             "name": "Photo Box",
-            "issuer": SERVER_URL,
-            "authorize_url": f"{SERVER_URL}/oauth/authorize",
-            "token_url": f"{SERVER_URL}/oauth/token",
+            "issuer": SERVER_URL,  # its endpoints are in the metadata that it publishes
             "userinfo_url": f"{SERVER_URL}/api/me",
             "api_base_url": f"{SERVER_URL}/api",
             "client_id": required("EXAMPLE_CLIENT_ID"),
