@@ -9,6 +9,7 @@ import httpx2
 from bs4 import BeautifulSoup, Tag
 
 MAX_REDIRECTS = 12
+Fields = dict[str, list[str]]
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Browser:
     elsewhere: str | None = None
     url: str = ""
     status: int = 0
+    body: str = ""
     page: BeautifulSoup = field(default_factory=lambda: BeautifulSoup("", "html.parser"))
 
     def __post_init__(self) -> None:
@@ -52,20 +54,11 @@ class Browser:
         found = self._find(button)
         form = found.find_parent("form")
         assert form is not None, f"{button} stands in no form"
-        fields: dict[str, str | list[str]] = {}
-        for each in form.select("input[name]"):
-            kind = each.get("type", "text")
-            if kind in ("checkbox", "radio") and not each.has_attr("checked"):
-                continue
-            if kind in ("submit", "button", "image"):
-                continue
-            name, value = str(each["name"]), str(each.get("value", "on" if kind == "checkbox" else ""))
-            known = fields.get(name, [])
-            fields[name] = [*known, value]
+        fields = _filled_in(form)
         assert set(typed) <= set(fields), f"{self.url}: the form lacks one of {sorted(typed)}"
-        fields |= typed
+        fields |= {name: [value] for name, value in typed.items()}
         if found.get("name"):
-            fields[str(found["name"])] = str(found.get("value", ""))
+            fields[str(found["name"])] = [str(found.get("value", ""))]
         self._load("POST", urljoin(self.url, str(form.get("action") or self.url)), fields)
 
     def _find(self, selector: str) -> Tag:
@@ -73,26 +66,39 @@ class Browser:
         assert found is not None, f"{self.url} ({self.status}) has no {selector}; it says: {self.text[:500]}"
         return found
 
-    def _load(self, method: str, url: str, fields: dict[str, str | list[str]] | None) -> None:
+    def _load(self, method: str, url: str, fields: Fields | None) -> None:
         for _ in range(MAX_REDIRECTS):
             if self.elsewhere is not None and url.startswith(self.elsewhere):
-                self.url, self.status, self.page = url, 0, BeautifulSoup("", "html.parser")
-                return
+                return self._show(url, 0, "")
             response = self._request(method, url, fields)
             target = _target(response)
             if target is None:
-                self.url, self.status = url, response.status_code
-                self.page = BeautifulSoup(response.text, "html.parser")
-                return
+                return self._show(url, response.status_code, response.text)
             method, url, fields = "GET", urljoin(url, target), None
         raise AssertionError(f"more than {MAX_REDIRECTS} redirects, the last one to {url}")
 
-    def _request(self, method: str, url: str, fields: dict[str, str | list[str]] | None) -> httpx2.Response:
+    def _show(self, url: str, status: int, body: str) -> None:
+        self.url, self.status, self.body = url, status, body
+        self.page = BeautifulSoup(body, "html.parser")
+
+    def _request(self, method: str, url: str, fields: Fields | None) -> httpx2.Response:
         headers = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html"}
         if method == "POST":
             parts = urlsplit(self.url)
             headers["Origin"] = f"{parts.scheme}://{parts.netloc}"
         return self._http.request(method, url, data=fields, headers=headers)
+
+
+def _filled_in(form: Tag) -> Fields:
+    """Return what a browser would send if nothing were touched."""
+    fields: Fields = {}
+    for each in form.select("input[name]"):
+        kind = each.get("type", "text")
+        if kind in ("submit", "button", "image") or (kind in ("checkbox", "radio") and not each.has_attr("checked")):
+            continue
+        value = str(each.get("value", "on" if kind == "checkbox" else ""))
+        fields.setdefault(str(each["name"]), []).append(value)
+    return fields
 
 
 def _target(response: httpx2.Response) -> str | None:

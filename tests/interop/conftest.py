@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def populate(site: Site) -> None:
     run(command, environment=site.environment | password)
 
 
-def serve(site: Site, port: int, directory: Path):
+def serve(site: Site, port: int, directory: Path) -> AbstractContextManager[None]:
     command = [sys.executable, "-m", "example_project.serve", str(port)]
     return server(command, url=site.url, log=directory / "log", environment=site.environment)
 
@@ -81,9 +82,7 @@ def serve(site: Site, port: int, directory: Path):
 def register(photo_box: Site) -> Callable[..., Registered]:
     """Register a client as an operator does, by the command."""
 
-    def make(
-        *, redirect_uri: str, used: str | None = None, public: bool = False, odd: bool = False, grants: str = ""
-    ) -> Registered:
+    def make(*, redirect_uri: str, used: str | None = None, public: bool = False, odd: bool = False) -> Registered:
         command = [*DJANGO, "pkce_client", "create", "Strict Client", "--json", "--redirect-uri", redirect_uri]
         command += ["--scope", "profile", "--scope", "photos", *(["--public"] if public else [])]
         variables = {}
