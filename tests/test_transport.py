@@ -284,6 +284,12 @@ def test_nobody_there_is_no_answer() -> None:
     assert refusal(f"http://127.0.0.1:{port}/") == f"http://127.0.0.1:{port} did not answer: ConnectError."
 
 
+def test_addresses_of_a_host_are_tried_in_turn(serve: Callable[[Behaviour], Server]) -> None:
+    # localhost is ::1 first on many machines, where this server is not.
+    server = serve(sends(answer(b"{}")))
+    assert HttpTransport().request("GET", server.url.replace("127.0.0.1", "localhost")).status == 200
+
+
 def test_unknown_host_is_no_answer() -> None:
     assert "did not answer: ConnectError" in refusal("https://nobody.invalid/", deadline=5)
 

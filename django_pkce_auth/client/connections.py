@@ -71,17 +71,21 @@ def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connec
     # A provider that gives no new refresh token at a repeated consent leaves the old one in force.
     connection.raw_refresh_token = tokens.refresh_token or connection.raw_refresh_token
     connection.access_token_expires_at = expires_at(tokens, now)
-    connection.refresh_claimed_until = None
     connection.save(using=using)
     send_after_commit(connection_made, sender=Connection, using=using, connection=connection, created=created)
     return connection
 
 
 def _existing(completed: Completed, user: Any, using: str) -> Connection | None:
-    """Return the row to write to, locked where the database can, so that a refresh under way is not undone."""
-    rows = Connection.objects.using(using).select_for_update()
+    """Return the row to write to, locked against a refresh that is under way.
+
+    The lock is a write, not SELECT FOR UPDATE: SQLite, which has no row locks, refuses a transaction that reads first
+    and writes after somebody else did.
+    """
     identity = account_digest(completed.provider, completed.account)
-    if identity is not None:
-        return rows.filter(account_digest=identity).first()
-    # A provider that names no account has one connection a user.
-    return rows.filter(user=user, provider=completed.provider.slug, account_digest=None).order_by("pk").first()
+    rows = Connection.objects.using(using).filter(account_digest=identity)
+    if identity is None:
+        # A provider that names no account has one connection a user.
+        rows = rows.filter(user=user, provider=completed.provider.slug)
+    rows.update(refresh_claimed_until=None)
+    return rows.order_by("pk").first()

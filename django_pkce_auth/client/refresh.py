@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import router
@@ -20,6 +21,7 @@ from ..encryption import Unreadable
 from ..protocol.token import RefreshTokenRequest, TokenResponse
 from ..signals import connection_broken, connection_refreshed, send_after_commit
 from ..transport import Transport
+from .apart import apart
 from .errors import ProviderRefused, ProviderUnavailable, ReconnectRequired
 from .flow import expires_at, granted_scope
 from .models import Connection
@@ -38,6 +40,11 @@ def access_token(connection: Connection, *, transport: Transport | None, now: da
     """Return a valid token; see ``Connection.access_token``."""
     if connection.status == Connection.Status.ACTIVE and (token := _fresh(connection, now)):
         return token
+    work = partial(_renewed, connection, transport, now)
+    return apart(connection, work) or work()
+
+
+def _renewed(connection: Connection, transport: Transport | None, now: datetime) -> str:
     started, end = now, time.monotonic() + CLAIM.total_seconds()
     while True:
         _reread(connection)

@@ -1,0 +1,54 @@
+"""Work that a rollback of the caller's transaction must not take back.
+
+A refresh spends the old refresh token at the provider. If the new one were stored in the caller's transaction, a
+rollback (an exception in a view under ``ATOMIC_REQUESTS``) would leave a token that is worth nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import DatabaseError, router, transaction
+from django.db import connections as databases
+
+from .models import Connection
+
+logger = logging.getLogger("django_pkce_auth.client")
+
+Result = TypeVar("Result")
+
+
+def apart(connection: Connection, work: Callable[[], Result]) -> Result | None:
+    """Do ``work`` on the row of ``connection`` in a transaction of its own, if the caller is in one.
+
+    None where there is no need, and where it can't be: the caller's transaction made the row or holds its lock, or
+    the database (SQLite) has one writer at a time and no way to tell whether a row is locked.
+    """
+    using = router.db_for_write(Connection)
+    database = databases[using]
+    if not (database.in_atomic_block and database.features.has_select_for_update_nowait):
+        return None
+    # A thread has database connections of its own.
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        result = executor.submit(_work, connection.pk, using, work).result()
+    if result is None:
+        logger.warning("Connection %s is refreshed inside a transaction: a rollback loses its tokens", connection.pk)
+    return result
+
+
+def _work(pk: int, using: str, work: Callable[[], Result]) -> Result | None:
+    try:
+        return work() if _is_free(pk, using) else None
+    finally:
+        databases.close_all()
+
+
+def _is_free(pk: int, using: str) -> bool:
+    try:
+        with transaction.atomic(using=using):
+            return bool(Connection.objects.using(using).select_for_update(nowait=True).filter(pk=pk).values_list("pk"))
+    except DatabaseError:
+        return False

@@ -1,0 +1,100 @@
+"""What a rollback in the project's own code does to tokens: nothing, where the database has row locks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from django_pkce_auth.client.errors import ReconnectRequired
+from django_pkce_auth.client.models import Connection
+from tests.client.acme import REFRESH_TOKEN, TOKEN_URL, Acme, error
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NEW_ACCESS, NEW_REFRESH = "new-access-token-0123456789", "new-refresh-token-0123456789"
+
+
+class OurFault(Exception):
+    pass
+
+
+@pytest.fixture
+def due(acme: Acme, django_user_model: Any) -> Connection:
+    acme.tokens(access_token=NEW_ACCESS, refresh_token=NEW_REFRESH)
+    return make(django_user_model.objects.create_user(username="alice"))
+
+
+def make(user: Any) -> Connection:
+    return Connection.objects.create(
+        user=user,
+        provider="acme",
+        raw_access_token="old",
+        raw_refresh_token=REFRESH_TOKEN,
+        access_token_expires_at=timezone.now() - timedelta(seconds=1),
+    )
+
+
+def rolled_back(work: Callable[[], object]) -> None:
+    with suppress(OurFault), transaction.atomic():
+        work()
+        raise OurFault
+
+
+@pytest.fixture
+def row_locks() -> None:
+    if not database.features.has_select_for_update_nowait:
+        pytest.skip("this database can't tell whether a row is locked")
+
+
+@pytest.mark.concurrency
+def test_refresh_outlives_a_rollback(row_locks: None, due: Connection, acme: Acme) -> None:
+    rolled_back(due.access_token)
+    stored = Connection.objects.get()
+    assert stored.raw_refresh_token == NEW_REFRESH
+    assert stored.access_token() == NEW_ACCESS
+    assert len(acme.asked()) == 1
+
+
+@pytest.mark.concurrency
+def test_end_of_a_connection_outlives_a_rollback(row_locks: None, due: Connection, acme: Acme) -> None:
+    acme.answers[TOKEN_URL] = error("invalid_grant")
+
+    def ask() -> None:
+        with pytest.raises(ReconnectRequired):
+            due.access_token()
+
+    rolled_back(ask)
+    assert Connection.objects.get().status == due.status == "needs_reconnect"
+
+
+def test_token_is_given_inside_a_transaction_and_the_object_knows_it(due: Connection, acme: Acme) -> None:
+    with transaction.atomic():
+        assert due.access_token() == NEW_ACCESS
+        assert due.raw_refresh_token == NEW_REFRESH
+        assert due.access_token() == NEW_ACCESS
+    assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
+    assert len(acme.asked()) == 1
+
+
+def test_row_that_the_transaction_holds_itself_is_refreshed_inside_it(due: Connection, acme: Acme) -> None:
+    with transaction.atomic():
+        Connection.objects.update(label="renamed")
+        assert due.access_token() == NEW_ACCESS
+    assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
+    assert Connection.objects.get().label == "renamed"
+    assert len(acme.asked()) == 1
+
+
+def test_row_that_the_transaction_made_itself_is_refreshed_inside_it(acme: Acme, django_user_model: Any) -> None:
+    acme.tokens(access_token=NEW_ACCESS)
+    with transaction.atomic():
+        connection = make(django_user_model.objects.create_user(username="bob"))
+        assert connection.access_token() == NEW_ACCESS
+    assert Connection.objects.get().access_token() == NEW_ACCESS
+    assert len(acme.asked()) == 1
