@@ -128,6 +128,7 @@ def test_e007_policy_that_is_no_subclass(found: Any, key: str, dotted: Any) -> N
     only(found(**{key: dotted}), "E007", repr(dotted), "dotted path of your subclass")
 
 
+@pytest.mark.django_db  # later releases of Django ask the database too
 def test_check_command_runs_them_and_fails(settings: Any) -> None:
     call_command("check")
     settings.PKCE_AUTH = {**FINE, "ISUER": "x"}

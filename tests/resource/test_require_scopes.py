@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncClient, RequestFactory
 from django.test import Client as Browser
@@ -158,7 +160,10 @@ def test_sync_and_async_answer_the_same_bytes(tokens: dict[str, Any], header: st
 @pytest.mark.django_db(transaction=True)
 def test_asgi_request_is_let_in(tokens: dict[str, Any]) -> None:
     async def call() -> Any:
-        return await AsyncClient().get("/api/async", headers=bearer(tokens["access_token"]))
+        try:
+            return await AsyncClient().get("/api/async", headers=bearer(tokens["access_token"]))
+        finally:
+            await sync_to_async(connections.close_all)()  # that thread's own, which nobody else can close
 
     assert asyncio.run(call()).json() == {"user": "alice"}
 
