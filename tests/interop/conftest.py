@@ -17,6 +17,13 @@ from example_project.sites import Person, free_ports
 from tests.interop.browser import Browser
 from tests.interop.processes import NODE, run, server
 
+SET_GRANTS = """
+import os
+from django_pkce_auth.server.models import Client
+newest = Client.objects.latest("pk")
+newest.grant_types = os.environ["GRANTS"]
+newest.save()
+"""
 DJANGO = (sys.executable, "-m", "django")
 
 
@@ -82,7 +89,9 @@ def serve(site: Site, port: int, directory: Path) -> AbstractContextManager[None
 def register(photo_box: Site) -> Callable[..., Registered]:
     """Register a client as an operator does, by the command."""
 
-    def make(*, redirect_uri: str, used: str | None = None, public: bool = False, odd: bool = False) -> Registered:
+    def make(
+        *, redirect_uri: str, used: str | None = None, public: bool = False, odd: bool = False, grants: str = ""
+    ) -> Registered:
         command = [*DJANGO, "pkce_client", "create", "Strict Client", "--json", "--redirect-uri", redirect_uri]
         command += ["--scope", "profile", "--scope", "photos", *(["--public"] if public else [])]
         variables = {}
@@ -91,6 +100,8 @@ def register(photo_box: Site) -> Callable[..., Registered]:
             command += ["--client-id", f"odd+id%2F=&/%~{secrets.token_hex(4)}", "--secret-env", "ODD_SECRET"]
         made = json.loads(run(command, environment=photo_box.environment | variables))
         secret = variables.get("ODD_SECRET", made.get("client_secret"))
+        if grants:  # the command leaves them at their default; the admin has a field for them
+            run([*DJANGO, "shell", "-c", SET_GRANTS], environment=photo_box.environment | {"GRANTS": grants})
         return Registered(made["client_id"], secret, used or redirect_uri)
 
     return make

@@ -38,7 +38,8 @@ METHODS = {
     "client_secret_post": (WEB, WEB, {"odd": True}),
     "none": (NATIVE, NATIVE_AT_A_PORT, {"public": True}),
 }
-# Both halves of the Basic header as they are, where the library can be told so, or knows no other way.
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+# Both halves of the Basic header as they are; Authlib and requests-oauthlib know no other way.
 RAW_BASIC = "raw client_secret_basic"
 
 
@@ -60,9 +61,45 @@ def test_client_that_sends_basic_credentials_raw_is_let_in(
     check(walk("node/simple-oauth2.mjs", RAW_BASIC, photo_box, browser, client), client, photo_box)
 
 
+def test_client_gets_tokens_for_itself_and_for_a_device(
+    photo_box: Site, browser: Browser, register: Callable[..., Registered]
+) -> None:
+    client = register(redirect_uri=WEB, odd=True, grants=f"client_credentials refresh_token {DEVICE_GRANT}")
+
+    def browse(asked: Mapping[str, str]) -> str:
+        browser.open(asked["browse"])
+        log_in(browser, photo_box)
+        browser.press("form:has([name=user_code]) button[type=submit]")
+        browser.press(f"button[name=decision][value={asked['decision']}]")
+        return browser.url
+
+    report = talk(HERE / "node/other-grants.mjs", setup_for(photo_box, client, "client_secret_basic"), browse)
+    assert "refresh_token" not in report["machine"]
+    assert report["introspected"]["active"] is True
+    assert "username" not in report["introspected"]
+    assert report["codes"]["verification_uri"] == f"{photo_box.url}/oauth/device"
+    assert report["me"]["preferred_username"] == "ada"
+    assert report["refreshed"]["access_token"] != report["token"]["access_token"]
+    assert report["denied"] == "access_denied"
+
+
 def walk(program: str, method: str, site: Site, browser: Browser, client: Registered) -> dict[str, Any]:
     browser.elsewhere = client.redirect_uri
-    setup = {
+
+    def browse(asked: Mapping[str, str]) -> str:
+        browser.open(asked["browse"])
+        log_in(browser, site)
+        if not browser.landed:
+            browser.press(f"button[name=decision][value={asked['decision']}]")
+        assert browser.landed, f"{browser.url}: {browser.text[:500]}"
+        return browser.url
+
+    return talk(HERE / program, setup_for(site, client, method), browse)
+
+
+def setup_for(site: Site, client: Registered, method: str) -> dict[str, str | None]:
+    """What a client program needs to know."""
+    return {
         "issuer": site.url,
         "client_id": client.client_id,
         "client_secret": client.secret,
@@ -72,16 +109,11 @@ def walk(program: str, method: str, site: Site, browser: Browser, client: Regist
         "api": f"{site.url}/api/me",
     }
 
-    def browse(asked: Mapping[str, str]) -> str:
-        browser.open(asked["browse"])
-        if browser.has("input[name=password]"):
-            browser.press("form:has(input[name=password]) button", username="ada", password=site.person.password)
-        if not browser.landed:
-            browser.press(f"button[name=decision][value={asked['decision']}]")
-        assert browser.landed, f"{browser.url}: {browser.text[:500]}"
-        return browser.url
 
-    return talk(HERE / program, setup, browse)
+def log_in(browser: Browser, site: Site) -> None:
+    if browser.has("input[name=password]"):
+        person = site.person
+        browser.press("form:has(input[name=password]) button", username=person.name, password=person.password)
 
 
 def check(report: dict[str, Any], client: Registered, site: Site) -> None:
