@@ -55,3 +55,18 @@ def test_code_lost_to_another_request_leaves_no_family_behind(
     assert winner[1]["access_token"]
     assert TokenFamily.objects.count() == 1
     assert TokenFamily.objects.get().revoked_reason == TokenFamily.Reason.REPLAY
+
+
+def test_replay_that_ends_in_a_fault_revokes_for_good(
+    requests: None, app: App, code: str, opens: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response commits even under ATOMIC_REQUESTS; what rolls back is an exception, such as a receiver's."""
+    tokens = app.redeem(code).json()
+
+    def fail(*args: object, **facts: object) -> None:
+        raise RuntimeError("after the revocation")
+
+    monkeypatch.setattr(grant, "record", fail)
+    with pytest.raises(RuntimeError, match="after the revocation"):
+        app.redeem(code)
+    assert not opens(tokens["access_token"])
