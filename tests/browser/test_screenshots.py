@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from example_project.middleware import POLICY
-from tests.browser.conftest import Visitor
+from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
