@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -26,24 +28,27 @@ from ..models import Consent, TokenFamily
 def apps(request: HttpRequest) -> HttpResponseBase:
     """One row an app, however many tokens it has; ``?revoke=<client_id>`` asks first, POST ends the access."""
     if request.method == "POST":
-        withdraw(user=request.user, client=_mine(request, request.POST.get("client_id", "")).client, now=timezone.now())
+        withdraw(
+            user=request.user, client=_mine(request.user, request.POST.get("client_id", "")).client, now=timezone.now()
+        )
         return HttpResponseRedirect(request.path)
     if "revoke" in request.GET:
-        consent = _mine(request, request.GET["revoke"])
+        consent = _mine(request.user, request.GET["revoke"])
         return render(request, "pkce_auth/app_revoke.html", {"client": consent.client})
     return _list(request)
 
 
-def _mine(request: HttpRequest, client_id: str) -> Consent:
-    consent = Consent.objects.filter(user_id=request.user.pk, client__client_id=client_id).select_related("client").first()
+def _mine(user: Any, client_id: str) -> Consent:
+    consent = Consent.objects.filter(user=user, client__client_id=client_id).select_related("client").first()
     if consent is None:
         raise Http404("you have not allowed this app anything")
     return consent
 
 
 def _list(request: HttpRequest) -> HttpResponse:
-    consents = Consent.objects.filter(user_id=request.user.pk).select_related("client").order_by("client__name", "pk")
-    families = TokenFamily.objects.filter(user_id=request.user.pk, revoked_at=None).values_list("client")
+    user: Any = request.user
+    consents = Consent.objects.filter(user=user).select_related("client").order_by("client__name", "pk")
+    families = TokenFamily.objects.filter(user=user, revoked_at=None).values_list("client")
     used = dict(families.annotate(Max("last_used_at")).order_by())
     registry = conf.settings().scopes
     rows = [

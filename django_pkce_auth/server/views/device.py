@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -90,7 +92,8 @@ def _question(request: HttpRequest, waiting: DeviceCode) -> Question:
     policy: ServerPolicy = conf.policy(settings.server_policy)
     asked = tuple(scope for scope in waiting.scope.split() if scope in settings.scopes)
     scopes = policy.scopes_for(request.user, waiting.client, asked)
-    before = Consent.objects.filter(user_id=request.user.pk, client=waiting.client).first()
+    user: Any = request.user
+    before = Consent.objects.filter(user=user, client=waiting.client).first()
     return question(
         waiting.client,
         scopes=tuple(scope for scope in asked if scope in scopes),
