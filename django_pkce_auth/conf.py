@@ -41,7 +41,7 @@ PROVIDER_KEYS: Mapping[str, str] = {
     "revoke_url": "Where tokens are revoked when the user disconnects.",
     "userinfo_url": "Says which account it is; needed to log in.",
     "api_base_url": "Where the provider's API begins.",
-    "scopes": "The scopes to ask for.",
+    "scopes": "The scopes to ask for: a list, or a dict of scope → words for people.",
     "name": "What people read. Default: the slug in words.",
     "client_authentication": "`client_secret_basic` or `client_secret_post`. Default: by the metadata, else basic.",
     "login": "True lets visitors log in through an account. Default False.",
@@ -81,6 +81,7 @@ class ProviderSettings:
     api_base_url: str = ""
     client_authentication: str = ""
     scopes: tuple[str, ...] = ()
+    scope_words: Mapping[str, Any] = field(default_factory=dict)
     login: bool = False
     create_users: bool = False
     rejects_pkce: bool = False
@@ -239,7 +240,9 @@ def parse_provider(slug: str, entry: object) -> ProviderSettings:
     if not isinstance(entry.get("extra_authorize_parameters") or {}, Mapping):
         raise ImproperlyConfigured(f"{where}['extra_authorize_parameters'] is no dict.")
     given = {key: value for key, value in entry.items() if value is not None}
-    return ProviderSettings(**{**given, "slug": slug, "scopes": _provider_scopes(where, entry.get("scopes") or ())})
+    listed = entry.get("scopes") or ()
+    words = listed if isinstance(listed, Mapping) else {}
+    return ProviderSettings(**{**given, "slug": slug, "scopes": _provider_scopes(where, listed), "scope_words": words})
 
 
 def _provider_scopes(where: str, value: object) -> tuple[str, ...]:

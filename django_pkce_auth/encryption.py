@@ -51,6 +51,25 @@ def decrypt(stored: str) -> str:
         return Unreadable(stored)
 
 
+def rotate(stored: str) -> tuple[str, str | None]:
+    """Return what became of a stored text, and its new form: ``current`` needs none, ``unreadable`` has none.
+
+    ``rotated`` is the text under the first key. Raises ImproperlyConfigured where no key is set.
+    """
+    from cryptography.fernet import Fernet, InvalidToken
+
+    keys = conf.settings().encryption_keys
+    ring = _ring(keys)
+    try:
+        Fernet(keys[0]).decrypt(stored.encode())
+    except InvalidToken:
+        try:
+            return "rotated", ring.rotate(stored.encode()).decode("ascii")
+        except InvalidToken:
+            return "unreadable", None
+    return "current", None
+
+
 @lru_cache(maxsize=4)
 def _ring(keys: tuple[str, ...]) -> MultiFernet:
     # Imported late: a project that is only an authorization server never loads it.

@@ -78,7 +78,7 @@ class HttpTransport:
     ) -> Answer:
         import httpcore2
 
-        origin = _checked_origin(url)
+        origin = checked_origin(url)
         sent = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -139,7 +139,7 @@ def _pool(pid: int) -> httpcore2.ConnectionPool:
     )
 
 
-def _checked_origin(url: str) -> str:
+def checked_origin(url: str) -> str:
     """Return scheme, host and port of ``url``, which are safe to show; raises TransportError for what is not sent."""
     try:
         parts = urlsplit(url)

@@ -85,7 +85,9 @@ def _existing(completed: Completed, user: Any, using: str) -> Connection | None:
     identity = account_digest(completed.provider, completed.account)
     rows = Connection.objects.using(using).filter(account_digest=identity)
     if identity is None:
-        # A provider that names no account has one connection a user.
+        # A provider that names no account has one connection a user, unless one was named at the start.
         rows = rows.filter(user=user, provider=completed.provider.slug)
+        named = completed.attempt.connection_id
+        rows = rows.filter(pk=named) if named else rows
     rows.update(refresh_claimed_until=None)
     return rows.order_by("pk").first()

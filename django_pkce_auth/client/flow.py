@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,7 +22,7 @@ from ..protocol.token import AuthorizationCodeTokenRequest, TokenResponse
 from ..transport import Transport
 from . import attempts, browser
 from .errors import ConnectError, ProviderRefused
-from .models import ConnectAttempt
+from .models import ConnectAttempt, Connection
 from .policy import Account, ClientPolicy
 from .providers import Provider, UnknownProvider, get_provider
 
@@ -48,6 +49,8 @@ def authorization_url(
     *,
     next_url: str = "",
     login: bool = False,
+    scopes: Iterable[str] = (),
+    connection: Connection | None = None,
     settings: Settings | None = None,
     now: datetime | None = None,
 ) -> str:
@@ -55,7 +58,8 @@ def authorization_url(
 
     State and verifier are kept here for this browser for 10 minutes; the response must carry the attempt's cookie,
     which ``ConnectLinkMiddleware`` sees to. For a visitor who has to log in before there is a user to connect the
-    account to, it is the address of our own start page. Raises UnknownProvider or ProviderUnavailable.
+    account to, it is the address of our own start page. ``scopes`` are asked for beside what ``connection`` has, or
+    what the settings name. Raises UnknownProvider or ProviderUnavailable.
     """
     settings = settings or current_settings()
     if not login and not request.user.is_authenticated:
@@ -65,6 +69,7 @@ def authorization_url(
     if login and not target.settings.login:
         raise UnknownProvider(f"The provider {provider!r} has no 'login' in PKCE_AUTH['PROVIDERS'].")
     redirect_uri = settings.absolute(reverse("pkce_auth:callback", args=[provider]))
+    asked = tuple(dict.fromkeys((*(connection.scopes if connection else ()), *target.settings.scopes, *scopes)))
     begun = attempts.create(
         target,
         browser=browser.read_or_new(request, settings),
@@ -72,23 +77,24 @@ def authorization_url(
         purpose=ConnectAttempt.Purpose.LOGIN if login else ConnectAttempt.Purpose.CONNECT,
         redirect_uri=redirect_uri,
         next_url=safe_next(request, next_url),
-        scope=format_scope(target.settings.scopes),
+        scope=format_scope(asked),
+        connection=connection,
         now=now or timezone.now(),
     )
     message = AuthorizationRequest(
         client_id=target.settings.client_id,
         code_challenge=begun.code_challenge,
         redirect_uri=redirect_uri,
-        scopes=target.settings.scopes,
+        scopes=asked,
         state=begun.state,
     )
     return message.encode(target.authorize_url, extra=target.settings.extra_authorize_parameters)
 
 
-def start_url(provider: str, *, next_url: str = "", login: bool = False) -> str:
+def start_url(provider: str, *, next_url: str = "", login: bool = False, scope: str = "", connection: str = "") -> str:
     """Return the address of the page with the button that begins."""
     page = reverse("pkce_auth:log_in" if login else "pkce_auth:connect", args=[provider])
-    return add_to_query(page, [("next", next_url)])
+    return add_to_query(page, [("next", next_url), ("scope", scope), ("connection", connection)])
 
 
 def safe_next(request: HttpRequest, url: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -14,6 +15,8 @@ from ..fields import DigestField, EncryptedTextField
 from ..protocol.scopes import parse_scope
 
 if TYPE_CHECKING:
+    import httpx2
+
     from ..transport import Transport
 
 
@@ -52,6 +55,13 @@ class ConnectAttempt(models.Model):
         return f"{self.pk} · {self.provider}"
 
 
+class ConnectionQuerySet(models.QuerySet["Connection"]):
+    def due(self, now: datetime) -> ConnectionQuerySet:
+        """Active connections whose access token ends by ``now`` and can be refreshed, the oldest first."""
+        ending = self.filter(status=Connection.Status.ACTIVE, access_token_expires_at__lte=now)
+        return ending.exclude(raw_refresh_token="").order_by("access_token_expires_at")
+
+
 class Connection(models.Model):
     """A user's account at a provider, and the tokens to call its API with."""
 
@@ -79,6 +89,8 @@ class Connection(models.Model):
     raw_refresh_token = EncryptedTextField(default="", editable=False, db_column="refresh_token")
     metadata = models.JSONField(default=dict, blank=True)
 
+    objects = ConnectionQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("connection")
         verbose_name_plural = _("connections")
@@ -89,6 +101,36 @@ class Connection(models.Model):
     @property
     def scopes(self) -> tuple[str, ...]:
         return parse_scope(self.scope)
+
+    def client(self, *, transport: Transport | None = None, **options: Any) -> httpx2.Client:
+        """Return an ``httpx2.Client`` for the provider's ``api_base_url`` that carries this connection's token.
+
+        The token is kept valid, replaced once where the API answers 401, and sent to no other origin, also not by a
+        redirect. ``options`` go to ``httpx2.Client``, a ``timeout`` say. Close it, or use it in a ``with``. Its calls
+        raise what ``access_token`` raises, ``InsufficientScope`` with the missing scopes, and ``httpx2``'s own errors.
+        """
+        import httpx2
+
+        return httpx2.Client(**self._client_options(transport, options))
+
+    def async_client(self, *, transport: Transport | None = None, **options: Any) -> httpx2.AsyncClient:
+        """Like ``client``, for ``async with`` and ``await``."""
+        import httpx2
+
+        return httpx2.AsyncClient(**self._client_options(transport, options))
+
+    def _client_options(self, transport: Transport | None, options: dict[str, Any]) -> dict[str, Any]:
+        from ..conf import settings as current
+        from .api import client_options
+
+        entry = current().providers.get(self.provider)
+        ours = client_options(self, base_url=entry.api_base_url if entry else "", transport=transport)
+        # Time-outs and the like are the caller's; where the token goes is not.
+        return {"timeout": 5.0, **options, **ours}
+
+    async def aaccess_token(self, *, transport: Transport | None = None, now: datetime | None = None) -> str:
+        """Like ``access_token``, without blocking the event loop."""
+        return await sync_to_async(self.access_token)(transport=transport, now=now)
 
     def access_token(self, *, transport: Transport | None = None, now: datetime | None = None) -> str:
         """Return a token that is valid now, refreshed first if it runs out within a minute.

@@ -16,6 +16,7 @@ from ..protocol.client_authentication import CLIENT_SECRET_BASIC, CLIENT_SECRET_
 from ..protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
 from ..protocol.metadata import ServerMetadata, well_known_urls
 from ..protocol.pkce import S256
+from ..protocol.revocation import RevocationRequest
 from ..protocol.token import AuthorizationCodeTokenRequest, RefreshTokenRequest, TokenResponse, decode_error
 from ..transport import Answer, Transport, TransportError
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
@@ -69,6 +70,17 @@ class Provider:
         if answer.status != 200 or not isinstance(members, dict):
             raise ProviderUnavailable(f"The userinfo endpoint answered {answer.status}, not 200 with a JSON object.")
         return members
+
+    def revoke(self, token: str, *, transport: Transport) -> bool:
+        """End a token (RFC 7009) and return whether the provider confirmed it; raises ProviderUnavailable.
+
+        False where the provider has no such endpoint, or did not accept the request.
+        """
+        if not self.revoke_url:
+            return False
+        headers = {"Authorization": self.credentials.header()} if self.credentials.method == CLIENT_SECRET_BASIC else {}
+        form = [*RevocationRequest(token).encode(), *self.credentials.parameters()]
+        return _send(transport, "POST", self.revoke_url, headers=headers, form=form).status == 200
 
     def _token_request(self, pairs: Iterable[tuple[str, str | None]], transport: Transport) -> TokenResponse:
         headers = {"Authorization": self.credentials.header()} if self.credentials.method == CLIENT_SECRET_BASIC else {}

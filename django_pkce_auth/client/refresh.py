@@ -34,11 +34,15 @@ AHEAD = timedelta(seconds=60)
 CLAIM = timedelta(seconds=15)
 """How long one refresh may take before another process may try; longer than the transport's deadline."""
 POLL_SECONDS = 0.05
+USE_INTERVAL = timedelta(minutes=5)
 
 
-def access_token(connection: Connection, *, transport: Transport | None, now: datetime) -> str:
-    """Return a valid token; see ``Connection.access_token``."""
-    if connection.status == Connection.Status.ACTIVE and (token := _fresh(connection, now)):
+def access_token(connection: Connection, *, transport: Transport | None, now: datetime, rejected: str = "") -> str:
+    """Return a valid token; see ``Connection.access_token``.
+
+    ``rejected`` is one that the API just refused, whatever its lifetime: it is replaced and never returned.
+    """
+    if connection.status == Connection.Status.ACTIVE and (token := _fresh(connection, now, rejected)):
         return token
     work = partial(_renewed, connection, transport, now)
     return apart(connection, work) or work()
@@ -48,7 +52,7 @@ def _renewed(connection: Connection, transport: Transport | None, now: datetime)
     started, end = now, time.monotonic() + CLAIM.total_seconds()
     while True:
         _reread(connection)
-        if token := _settled(connection, now):
+        if token := _settled(connection, now, rejected):
             return token
         try:
             if _try_refresh(connection, transport, now):
@@ -57,35 +61,44 @@ def _renewed(connection: Connection, transport: Transport | None, now: datetime)
                 raise ProviderUnavailable("Another process has been refreshing this connection for too long.")
         except ProviderUnavailable:
             # Due, but not yet over: what is left of the old token serves until the provider is back.
-            if token := _still_valid(connection, now):
+            if token := _still_valid(connection, now, rejected):
                 return token
             raise
-        if token := _still_valid(connection, now):
+        if token := _still_valid(connection, now, rejected):
             return token
         time.sleep(POLL_SECONDS)
         now = max(started, timezone.now())
 
 
-def _fresh(connection: Connection, now: datetime) -> str:
+def note_use(connection: Connection, *, now: datetime) -> None:
+    """Keep when the connection was last used, at most once in five minutes."""
+    last = connection.last_used_at
+    if last is None or last < now - USE_INTERVAL:
+        connection.last_used_at = now
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_INTERVAL)
+        _rows().filter(stale, pk=connection.pk).update(last_used_at=now)
+
+
+def _fresh(connection: Connection, now: datetime, rejected: str) -> str:
     """Return the token if it needs no refresh, else the empty string."""
-    until = connection.access_token_expires_at
-    return connection.raw_access_token if until is None or now + AHEAD < until else ""
+    until, token = connection.access_token_expires_at, connection.raw_access_token
+    return token if token != rejected and (until is None or now + AHEAD < until) else ""
 
 
-def _still_valid(connection: Connection, now: datetime) -> str:
-    until = connection.access_token_expires_at
-    return connection.raw_access_token if until is not None and now < until else ""
+def _still_valid(connection: Connection, now: datetime, rejected: str) -> str:
+    until, token = connection.access_token_expires_at, connection.raw_access_token
+    return token if token != rejected and until is not None and now < until else ""
 
 
-def _settled(connection: Connection, now: datetime) -> str:
+def _settled(connection: Connection, now: datetime, rejected: str) -> str:
     """Return the token where there is nothing to refresh, "" where there is; raises ReconnectRequired."""
     if connection.status != Connection.Status.ACTIVE:
         raise ReconnectRequired(f"Connection {connection.pk} to {connection.provider} is {connection.status}.")
-    if token := _fresh(connection, now):
+    if token := _fresh(connection, now, rejected):
         return token
     if connection.raw_refresh_token:
         return ""
-    if token := _still_valid(connection, now):
+    if token := _still_valid(connection, now, rejected):
         return token
     if not _break(connection, now):
         # Replaced since we read them: the claim will fail, and the next look finds the new ones.

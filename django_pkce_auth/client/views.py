@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.db import connections as databases
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -17,14 +19,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_GET, require_http_methods, require_safe
+from django.views.decorators.http import require_GET, require_http_methods
 
 from .. import conf
 from ..protocol.errors import ACCESS_DENIED, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
+from ..protocol.scopes import parse_scope
 from ..redirects import leave
 from . import attempts, browser, connections, flow, login
+from .disconnect import disconnect
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
 from .models import ConnectAttempt, Connection
 from .policy import ClientPolicy
@@ -40,7 +44,9 @@ logger = logging.getLogger("django_pkce_auth.client")
 def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Link an account to the signed-in user: GET shows the button and changes nothing, POST begins."""
     if not request.user.is_authenticated:
-        return redirect_to_login(flow.start_url(provider, next_url=_next(request)))
+        scope, connection = request.GET.get("scope", ""), request.GET.get("connection", "")
+        start = flow.start_url(provider, next_url=_next(request), scope=scope[:1000], connection=connection[:20])
+        return redirect_to_login(start)
     return _start(request, provider, login=False)
 
 
@@ -60,20 +66,44 @@ def _start(request: HttpRequest, slug: str, *, login: bool) -> HttpResponseBase:
     entry = settings.providers.get(slug)
     if entry is None or (login and not entry.login):
         return _problem(request, _("There is no such account to connect here."), reason="unknown provider", status=404)
-    name = entry.display_name
-    next_url = _next(request)
+    asked = request.POST if request.method == "POST" else request.GET
+    next_url, scope, connection = _next(request), asked.get("scope", ""), _named(request, asked.get("connection", ""))
     if request.method != "POST":
-        context = {"provider_slug": slug, "provider_name": name, "next": next_url, "login": login}
+        context = {
+            "provider": slug,
+            "provider_name": entry.display_name,
+            "next": next_url,
+            "scopes": scope,
+            "connection": connection,
+            "login": login,
+        }
         return render(request, "pkce_auth/connect.html", context)
     try:
-        url = flow.authorization_url(request, slug, next_url=next_url, login=login, settings=settings)
+        url = flow.authorization_url(
+            request,
+            slug,
+            next_url=next_url,
+            login=login,
+            scopes=parse_scope(scope),
+            connection=connection,
+            settings=settings,
+        )
+    except OAuthError as error:
+        return _problem(request, _("The scopes that were asked for can't be read."), reason=error.description)
     except ProviderUnavailable as error:
         text = _("%(provider)s can't be reached right now. Nothing has changed; please try again later.")
         again = flow.start_url(slug, next_url=next_url, login=login)
-        return _problem(request, text % {"provider": name}, reason=str(error), status=503, again=again)
+        return _problem(request, text % {"provider": entry.display_name}, reason=str(error), status=503, again=again)
     response = leave(request, url, destination=host_of(url))
     browser.remember(request, response, settings)
     return response
+
+
+def _named(request: HttpRequest, pk: str) -> Connection | None:
+    """Return the visitor's own connection of this number, or None."""
+    if not request.user.is_authenticated or not (pk.isascii() and pk.isdigit() and len(pk) < 19):
+        return None
+    return _mine(request).filter(pk=pk).first()
 
 
 @never_cache
@@ -136,21 +166,54 @@ def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: st
 
 @never_cache
 @xframe_options_deny
+@csrf_protect
 @login_required
-@require_safe
-def index(request: HttpRequest) -> HttpResponse:
-    """The accounts that the signed-in user connected."""
+@require_http_methods(["GET", "HEAD", "POST"])
+def index(request: HttpRequest) -> HttpResponseBase:
+    """The accounts that the signed-in user connected; ``?disconnect=<id>`` asks first, POST disconnects."""
     settings = conf.settings()
-    # Without the tokens, which the page does not show: none is decrypted for it.
-    mine = Connection.objects.filter(user=request.user)  # type: ignore[misc]  # behind login_required
-    mine = mine.defer("raw_access_token", "raw_refresh_token")
-    rows = list(mine.order_by("provider", "pk"))
+    if request.method == "POST":
+        return _disconnect(request, settings)
     names = {slug: entry.display_name for slug, entry in settings.providers.items()}
+    if "disconnect" in request.GET:
+        row = _named(request, request.GET["disconnect"])
+        if row is None:
+            raise Http404("you have no such connection")
+        context = {"row": row, "provider_name": names.get(row.provider, row.provider)}
+        return render(request, "pkce_auth/disconnect.html", context)
     context = {
-        "connections": [{"row": row, "name": names.get(row.provider, row.provider)} for row in rows],
+        "connections": [_describe(row, settings) for row in _mine(request).order_by("provider", "pk")],
         "providers": [{"slug": slug, "name": name} for slug, name in names.items()],
     }
     return render(request, "pkce_auth/connections.html", context)
+
+
+def _describe(row: Connection, settings: conf.Settings) -> dict[str, Any]:
+    entry = settings.providers.get(row.provider)
+    return {
+        "row": row,
+        "name": entry.display_name if entry else row.provider,
+        "scopes": [entry.scope_words.get(scope, scope) if entry else scope for scope in row.scopes],
+        "may_reconnect": entry is not None and row.status != Connection.Status.ACTIVE,
+    }
+
+
+def _disconnect(request: HttpRequest, settings: conf.Settings) -> HttpResponseBase:
+    row = _named(request, request.POST.get("connection", ""))
+    if row is None:
+        raise Http404("you have no such connection")
+    policy: ClientPolicy = conf.policy(settings.client_policy)
+    if disconnect(row, settings=settings, transport=policy.transport()):
+        return HttpResponseRedirect(_home())
+    entry = settings.providers.get(row.provider)
+    context = {"provider_name": entry.display_name if entry else row.provider}
+    return render(request, "pkce_auth/disconnected.html", context)
+
+
+def _mine(request: HttpRequest) -> QuerySet[Connection]:
+    """The visitor's connections, without the tokens: none is decrypted for a page that does not show it."""
+    user: Any = request.user
+    return Connection.objects.filter(user=user).defer("raw_access_token", "raw_refresh_token")
 
 
 def _home() -> str:

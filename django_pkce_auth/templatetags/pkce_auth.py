@@ -19,15 +19,20 @@ register = template.Library()
 
 
 @register.inclusion_tag("pkce_auth/connect_button.html", takes_context=True)
-def connect_button(context: Context, provider: str, next: str = "", label: str = "") -> dict[str, Any]:
-    """A form with one button that begins to connect an account of ``provider``; afterwards the user is at ``next``."""
-    return _button(context, provider, next, label, login=False)
+def connect_button(
+    context: Context, provider: str, next: str = "", label: str = "", scopes: str = "", connection: Any = None
+) -> dict[str, Any]:
+    """A form with one button that begins to connect an account of ``provider``; afterwards the user is at ``next``.
+
+    ``scopes``, separated by spaces, are asked for beside those that ``connection`` has or the settings name.
+    """
+    return {**_button(context, provider, next, label), "scopes": scopes, "connection": connection, "login": False}
 
 
 @register.inclusion_tag("pkce_auth/connect_button.html", takes_context=True)
 def login_button(context: Context, provider: str, next: str = "", label: str = "") -> dict[str, Any]:
     """A form with one button that logs a visitor in through an account of ``provider``."""
-    return _button(context, provider, next, label, login=True)
+    return {**_button(context, provider, next, label), "login": True}
 
 
 @register.simple_tag(takes_context=True)
@@ -45,7 +50,7 @@ def login_url(context: Context, provider: str, next: str = "") -> str:
     return _url(context, provider, next, login=True)
 
 
-def _button(context: Context, provider: str, next: str, label: str, *, login: bool) -> dict[str, Any]:
+def _button(context: Context, provider: str, next: str, label: str) -> dict[str, Any]:
     entry = conf.settings().providers.get(provider)
     if entry is None:
         raise template.TemplateSyntaxError(f"PKCE_AUTH['PROVIDERS'] has no {provider!r}.")
@@ -55,7 +60,6 @@ def _button(context: Context, provider: str, next: str, label: str, *, login: bo
         "provider_name": entry.display_name,
         "next": next,
         "label": label,
-        "login": login,
     }
 
 

@@ -1,0 +1,93 @@
+"""Calling a provider's API as the user: an ``httpx2`` client that carries the connection's token and keeps it valid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Generator
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from ..protocol import bearer
+from ..protocol.scopes import parse_scope
+from ..transport import Transport, checked_origin
+from .errors import ConnectError
+from .refresh import access_token, note_use
+
+if TYPE_CHECKING:
+    from .models import Connection
+
+_INSUFFICIENT = re.compile(r'error\s*=\s*"?insufficient_scope\b', re.IGNORECASE)
+_SCOPE = re.compile(r'\bscope\s*=\s*"([^"]*)"', re.IGNORECASE)
+
+
+class InsufficientScope(ConnectError):
+    """The API wants more than the user allowed; ``missing`` are the scopes to ask for (RFC 6750 §3.1)."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(f"The API needs scopes that the connection does not have: {' '.join(missing) or 'not said'}.")
+        self.missing = missing
+
+
+class ForeignOrigin(ConnectError):
+    """The request would have carried the token to another site than the provider's API."""
+
+
+class ConnectionAuth(httpx2.Auth):
+    """Sets the bearer token for requests to ``origin`` only, and replaces a token that the API refuses, once."""
+
+    def __init__(self, connection: Connection, *, origin: str, transport: Transport | None = None) -> None:
+        self.connection = connection
+        self.origin = origin
+        self.transport = transport
+
+    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response]:
+        token = self._token(request)
+        response = yield _carrying(request, token)
+        if response.status_code == 401:
+            response = yield _carrying(request, self._token(request, rejected=token))
+        self._check_scope(response)
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        token = await sync_to_async(self._token)(request)
+        response = yield _carrying(request, token)
+        if response.status_code == 401:
+            response = yield _carrying(request, await sync_to_async(self._token)(request, rejected=token))
+        self._check_scope(response)
+
+    def _token(self, request: httpx2.Request, *, rejected: str = "") -> str:
+        if checked_origin(str(request.url)) != self.origin:
+            raise ForeignOrigin(f"The connection's token is for {self.origin} and is not sent anywhere else.")
+        now = timezone.now()
+        token = access_token(self.connection, transport=self.transport, now=now, rejected=rejected)
+        note_use(self.connection, now=now)
+        return token
+
+    def _check_scope(self, response: httpx2.Response) -> None:
+        challenge = response.headers.get("WWW-Authenticate", "")
+        if response.status_code == 403 and _INSUFFICIENT.search(challenge):
+            wanted = _SCOPE.search(challenge)
+            scopes = parse_scope(wanted[1]) if wanted else ()
+            raise InsufficientScope(tuple(scope for scope in scopes if scope not in self.connection.scopes))
+
+
+def _carrying(request: httpx2.Request, token: str) -> httpx2.Request:
+    request.headers["Authorization"] = bearer.encode(token)
+    return request
+
+
+def client_options(connection: Connection, *, base_url: str, transport: Transport | None) -> dict[str, Any]:
+    """Return what both kinds of client are made with: no redirects, and no proxies of the environment."""
+    if not base_url:
+        raise ConnectError(
+            f"The provider {connection.provider} has no 'api_base_url' in PKCE_AUTH['PROVIDERS']; "
+            "the token is sent to that origin only."
+        )
+    return {
+        "base_url": base_url,
+        "auth": ConnectionAuth(connection, origin=checked_origin(base_url), transport=transport),
+        "follow_redirects": False,
+        "trust_env": False,
+    }

@@ -1,0 +1,43 @@
+"""Ending a connection: at the provider if it can be reached, and here in any case."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import router, transaction
+
+from ..conf import Settings
+from ..signals import connection_removed, send_after_commit
+from ..transport import Transport
+from .errors import ConnectError
+from .models import Connection
+from .providers import get_provider
+
+logger = logging.getLogger("django_pkce_auth.client")
+
+
+def disconnect(connection: Connection, *, settings: Settings, transport: Transport) -> bool:
+    """Remove the connection, and return whether the provider confirmed that its tokens are revoked (RFC 7009).
+
+    The row goes first: whatever the provider does or does not do, nothing here uses the tokens from then on.
+    """
+    tokens = (connection.raw_refresh_token, connection.raw_access_token)
+    using, pk = router.db_for_write(Connection), connection.pk
+    with transaction.atomic(using=using):
+        Connection.objects.using(using).filter(pk=pk).delete()
+        send_after_commit(
+            connection_removed, sender=Connection, using=using, connection=connection, user=connection.user
+        )
+    try:
+        provider = get_provider(connection.provider, settings=settings, transport=transport)
+        # Both, as ending the refresh token ends the access token at some servers only.
+        confirmed = [provider.revoke(token, transport=transport) for token in tokens if token]
+    except ConnectError as error:
+        logger.warning(
+            "Connection %s was removed here, but the provider could not be told: %s",
+            pk,
+            error,
+            extra={"event": "revocation_unconfirmed"},
+        )
+        return False
+    return bool(confirmed) and all(confirmed)

@@ -1,0 +1,56 @@
+"""manage.py pkce_refresh --due [--within SECONDS] [--max-seconds S]"""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from ...client.errors import ProviderUnavailable, ReconnectRequired
+from ...client.models import Connection
+from ..progress import progress
+
+
+class Command(BaseCommand):
+    """Nothing depends on it, as a token is refreshed when it is asked for; it finds broken connections early."""
+
+    help = "Refresh connections whose access token is due, so that the next user does not wait for it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--due", action="store_true", required=True, help="Those that end within --within.")
+        parser.add_argument("--within", type=int, default=300, metavar="SECONDS", help="How soon is due (300).")
+        parser.add_argument("--max-seconds", type=int, metavar="S", help="Stop after this time; the rest waits.")
+
+    def handle(self, *args: Any, within: int, max_seconds: int | None, **options: Any) -> None:
+        end = None if max_seconds is None else time.monotonic() + max_seconds
+        done: Counter[str] = Counter()
+        ahead = timezone.now() + timedelta(seconds=within)
+        due = Connection.objects.due(ahead).values_list("pk", flat=True)
+        with progress(self.stdout, "connections") as tell:
+            for pk in due.iterator():
+                done[self._refresh(pk, within)] += 1
+                tell(done.total())
+                if end is not None and time.monotonic() > end:
+                    break
+        self.stdout.write(
+            f"{done['refreshed']:,} refreshed, {done['needs_reconnect']:,} need their user to reconnect, "
+            f"{done['unavailable']:,} could not be reached."
+        )
+
+    def _refresh(self, pk: int, within: int) -> str:
+        connection = Connection.objects.filter(pk=pk).first()
+        if connection is None:
+            return "gone"
+        try:
+            connection.access_token(now=timezone.now() + timedelta(seconds=max(0, within - 60)))
+        except ReconnectRequired:
+            return "needs_reconnect"
+        except ProviderUnavailable as error:
+            self.stderr.write(str(error))
+            return "unavailable"
+        return "refreshed"

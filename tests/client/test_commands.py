@@ -1,0 +1,80 @@
+"""pkce_refresh and pkce_rotate_keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from django.db import connection as database
+from django.utils import timezone
+
+from django_pkce_auth.client.models import Connection
+from django_pkce_auth.transport import Answer
+from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_URL, Acme, error
+
+
+def run(*arguments: Any) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out, stderr=StringIO())
+    return out.getvalue().strip()
+
+
+def add(user: Any, *, subject: str, minutes: int, **fields: Any) -> Connection:
+    end = timezone.now() + timedelta(minutes=minutes)
+    fields = {"raw_access_token": "old", "raw_refresh_token": "old-refresh", "access_token_expires_at": end} | fields
+    return Connection.objects.create(user=user, provider="acme", subject=subject, **fields)
+
+
+def test_refresh_takes_what_is_due_and_leaves_the_rest(alice: Any, acme: Acme) -> None:
+    due = add(alice, subject="1", minutes=4)
+    add(alice, subject="2", minutes=60)
+    add(alice, subject="3", minutes=4, raw_refresh_token="")
+    add(alice, subject="4", minutes=4, status="needs_reconnect")
+    assert run("pkce_refresh", "--due") == ("1 refreshed, 0 need their user to reconnect, 0 could not be reached.")
+    assert len(acme.asked()) == 1
+    due.refresh_from_db()
+    assert due.raw_access_token == ACCESS_TOKEN
+
+
+def test_refresh_counts_what_is_broken_and_what_can_not_be_reached(alice: Any, acme: Acme) -> None:
+    add(alice, subject="1", minutes=-1)
+    acme.answers[TOKEN_URL] = error("invalid_grant")
+    assert "1 need their user" in run("pkce_refresh", "--due")
+    add(alice, subject="2", minutes=-1)
+    acme.answers[TOKEN_URL] = Answer(503, b"")
+    assert "1 could not be reached" in run("pkce_refresh", "--due")
+
+
+def stored_texts() -> list[str]:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT access_token, refresh_token FROM pkce_auth_connection")
+        return [text for row in cursor.fetchall() for text in row]
+
+
+def test_rotated_rows_open_without_the_old_key(connection: Connection, pkce_auth: Any, settings: Any) -> None:
+    old, new = settings.PKCE_AUTH["ENCRYPTION_KEYS"][0], Fernet.generate_key().decode()
+    pkce_auth(ENCRYPTION_KEYS=[new, old])
+    assert run("pkce_rotate_keys", "--batch", "1").startswith("2 re-encrypted")
+    pkce_auth(ENCRYPTION_KEYS=[new])
+    after = Connection.objects.get()
+    assert (after.raw_access_token, after.raw_refresh_token) == (ACCESS_TOKEN, REFRESH_TOKEN)
+
+
+def test_rotation_is_not_done_twice(connection: Connection, pkce_auth: Any, settings: Any) -> None:
+    pkce_auth(ENCRYPTION_KEYS=[Fernet.generate_key().decode(), *settings.PKCE_AUTH["ENCRYPTION_KEYS"]])
+    run("pkce_rotate_keys")
+    before = stored_texts()
+    assert run("pkce_rotate_keys").startswith("0 re-encrypted, 2 had the first key already")
+    assert stored_texts() == before
+
+
+def test_rotation_says_what_no_key_opens_and_leaves_it(connection: Connection, pkce_auth: Any) -> None:
+    pkce_auth(ENCRYPTION_KEYS=[Fernet.generate_key().decode()])
+    before = stored_texts()
+    with pytest.raises(CommandError, match="missing key"):
+        run("pkce_rotate_keys")
+    assert stored_texts() == before

@@ -1,0 +1,110 @@
+"""Disconnect: here in any case, at the provider if it answers (RFC 7009)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from django.test import Client as Browser
+
+from django_pkce_auth.client.models import Connection
+from django_pkce_auth.signals import connection_removed
+from django_pkce_auth.transport import Answer, TransportError
+from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, Acme
+
+REVOKE_URL = "https://acme.example/oauth/revoke"
+
+
+@pytest.fixture(autouse=True)
+def revocation(pkce_auth: Any, acme: Acme) -> None:
+    pkce_auth.provider(revoke_url=REVOKE_URL)
+    acme.answers[REVOKE_URL] = Answer(200, b"")
+
+
+def disconnect(browser: Browser, connection: Connection) -> Any:
+    return browser.post("/connect/", {"connection": connection.pk})
+
+
+def test_page_asks_before_it_disconnects(signed_in: Browser, connection: Connection) -> None:
+    link = BeautifulSoup(signed_in.get("/connect/").content, "html.parser").select_one(
+        f"a[href='?disconnect={connection.pk}']"
+    )
+    assert link is not None
+    page = signed_in.get(f"/connect/?disconnect={connection.pk}")
+    assert "Disconnect your Acme account?" in page.content.decode()
+    assert "alice@acme" in page.content.decode()
+    assert Connection.objects.exists()
+
+
+def test_both_tokens_are_revoked_at_the_provider(signed_in: Browser, connection: Connection, acme: Acme) -> None:
+    response = disconnect(signed_in, connection)
+    assert response.status_code == 302
+    assert not Connection.objects.exists()
+    assert [sent.form for sent in acme.asked(REVOKE_URL)] == [{"token": REFRESH_TOKEN}, {"token": ACCESS_TOKEN}]
+    assert all(sent.headers["Authorization"].startswith("Basic ") for sent in acme.asked(REVOKE_URL))
+
+
+@pytest.mark.parametrize(
+    "answer", [TransportError("https://acme.example did not answer."), Answer(503, b""), Answer(400, b"{}")]
+)
+def test_provider_that_does_not_confirm_is_said_and_the_connection_is_gone(
+    answer: Any, signed_in: Browser, connection: Connection, acme: Acme
+) -> None:
+    acme.answers[REVOKE_URL] = answer
+    response = disconnect(signed_in, connection)
+    assert "did not confirm" in response.content.decode()
+    assert not Connection.objects.exists()
+
+
+def test_provider_without_revocation_is_said(signed_in: Browser, connection: Connection, pkce_auth: Any) -> None:
+    pkce_auth.provider(revoke_url=None)
+    assert "did not confirm" in disconnect(signed_in, connection).content.decode()
+    assert not Connection.objects.exists()
+
+
+def test_provider_that_left_the_settings_can_be_disconnected(
+    signed_in: Browser, connection: Connection, pkce_auth: Any
+) -> None:
+    pkce_auth(PROVIDERS={})
+    assert signed_in.get("/connect/").status_code == 200
+    assert "did not confirm" in disconnect(signed_in, connection).content.decode()
+    assert not Connection.objects.exists()
+
+
+def test_connection_of_another_user_is_not_found(connection: Connection, bob: Any) -> None:
+    browser = Browser()
+    browser.force_login(bob)
+    assert disconnect(browser, connection).status_code == 404
+    assert browser.get(f"/connect/?disconnect={connection.pk}").status_code == 404
+    assert Connection.objects.exists()
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "9" * 30, "1\0", "²"])
+def test_nonsense_number_is_not_found(number: str, signed_in: Browser, connection: Connection) -> None:
+    assert signed_in.post("/connect/", {"connection": number}).status_code == 404
+    assert Connection.objects.exists()
+
+
+def test_disconnect_needs_a_csrf_token(connection: Connection, alice: Any) -> None:
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(alice)
+    assert disconnect(browser, connection).status_code == 403
+    assert Connection.objects.exists()
+
+
+def test_signal_follows_the_commit(
+    signed_in: Browser, connection: Connection, django_capture_on_commit_callbacks: Any
+) -> None:
+    heard = []
+
+    def removed(connection: Connection, user: Any, **_: Any) -> None:
+        heard.append((connection.provider, user.username))
+
+    connection_removed.connect(removed)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            disconnect(signed_in, connection)
+    finally:
+        connection_removed.disconnect(removed)
+    assert heard == [("acme", "alice")]
