@@ -44,11 +44,11 @@ def access_token(connection: Connection, *, transport: Transport | None, now: da
     """
     if connection.status == Connection.Status.ACTIVE and (token := _fresh(connection, now, rejected)):
         return token
-    work = partial(_renewed, connection, transport, now)
+    work = partial(_renewed, connection, transport, now, rejected)
     return apart(connection, work) or work()
 
 
-def _renewed(connection: Connection, transport: Transport | None, now: datetime) -> str:
+def _renewed(connection: Connection, transport: Transport | None, now: datetime, rejected: str) -> str:
     started, end = now, time.monotonic() + CLAIM.total_seconds()
     while True:
         _reread(connection)
