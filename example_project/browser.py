@@ -16,6 +16,7 @@ SECRET = frozenset(
     {"code", "state", "code_challenge", "code_verifier", "csrfmiddlewaretoken", "password", "access_token"}
 )
 MAX_REDIRECTS = 8
+INLINE = "script:not([src]), style, [style], [onclick], [onload], [onsubmit]"
 
 
 class StepFailed(Exception):
@@ -106,6 +107,8 @@ class Browser:
         for line in _lines(method, url, fields, response):
             self._console.print(line)
         expect(response.headers.get("Content-Security-Policy") == POLICY, f"{shown(url)} has another CSP header")
+        inline = BeautifulSoup(response.text, "html.parser").select_one(INLINE)
+        expect(inline is None, f"{shown(url)} has inline script or style, which its CSP header forbids: {inline}")
         return response
 
 
