@@ -137,6 +137,12 @@ class TestRetry:
         refused(either.refresh(last["refresh_token"]), "invalid_grant", "revoked")
         assert RefreshToken.objects.count() == 2 + RETRIES
 
+    def test_more_often_at_the_same_moment_is_refused_only(self, either: App, given: dict[str, Any]) -> None:
+        for _ in range(1 + RETRIES):
+            last = either.refresh(given["refresh_token"]).json()
+        refused(either.refresh(given["refresh_token"]), "invalid_grant", "superseded")
+        assert either.refresh(last["refresh_token"]).status_code == 200
+
     def test_after_the_window_revokes(self, either: App, given: dict[str, Any], opens: Any, later: Any) -> None:
         renewed = either.refresh(given["refresh_token"]).json()
         later(seconds=31)
