@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from ..protocol.redirect_uris import problem
 from ..protocol.scopes import is_scope_token
 from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generate
+from .grants import GRANTS
 from .models import Client, ClientSecret, RedirectURI
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
@@ -62,6 +64,43 @@ def clean_scope(value: str | Iterable[str], known: Iterable[str]) -> str:
                 % {"scope": scope[:100], "known": " ".join(known) or "-"}
             )
     return " ".join(scopes)
+
+
+def clean_grant_types(names: Iterable[str], *, public: bool) -> str:
+    """Return the grant types, separated by single spaces; raises ValidationError for one that the client can't use."""
+    wanted = set(names)
+    for name in sorted(wanted):
+        if name not in GRANTS:
+            raise ValidationError(
+                _("%(name)s is no grant type of this server; known are: %(known)s.")
+                % {"name": name[:100], "known": " ".join(GRANTS)}
+            )
+    if public and "client_credentials" in wanted:
+        raise ValidationError(_("A public client has no identity of its own, so it can't use client_credentials."))
+    if not wanted - {"refresh_token"}:
+        raise ValidationError(_("A client needs a grant type to get its first token by."))
+    return " ".join(name for name in GRANTS if name in wanted)
+
+
+def clean_web_origins(lines: str | Iterable[str]) -> str:
+    """Return the origins (RFC 6454 §6.2), separated by spaces, as a browser writes them; raises ValidationError."""
+    origins = list(dict.fromkeys(lines.split() if isinstance(lines, str) else lines))
+    for origin in origins:
+        if not _is_origin(origin):
+            raise ValidationError(
+                _("%(origin)s is no web origin: write https://host or https://host:port, lower case, without a path.")
+                % {"origin": origin[:100]}
+            )
+    return " ".join(origins)
+
+
+def _is_origin(origin: str) -> bool:
+    """True for what a browser sends as Origin: scheme, host and a port that is not the scheme's own."""
+    if problem(origin) or not origin.startswith(("https://", "http://")):
+        return False
+    parts = urlsplit(origin)
+    usual = {"https": ":443", "http": ":80"}[parts.scheme]
+    return origin == f"{parts.scheme}://{parts.netloc}" and not parts.netloc.endswith(usual)
 
 
 def add_secret(client: Client, *, raw: str | None = None, now: datetime, using: str | None = None) -> str:

@@ -75,8 +75,10 @@ def remember(
     record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
 
 
-def withdraw(*, user: Any, client: Client, now: datetime) -> int:
+def withdraw(*, user: Any, client: Client, now: datetime, actor: Any = None) -> int:
     """Forget the consent and end all access that came of it; return how many families ended.
+
+    ``actor`` is the administrator who does it for the user; None is the user.
 
     Codes go first: one that is being redeemed this moment holds its row until its family is there to be found.
     """
@@ -85,7 +87,8 @@ def withdraw(*, user: Any, client: Client, now: datetime) -> int:
         AuthorizationCode.objects.using(using).filter(user=user, client=client, family=None).delete()
         DeviceCode.objects.using(using).filter(user=user, client=client, family=None).delete()
         families = TokenFamily.objects.using(using).filter(user=user, client=client)
-        ended = revoke_families(families, reason=TokenFamily.Reason.USER, now=now, using=using, actor=user)
+        reason = TokenFamily.Reason.USER if actor is None else TokenFamily.Reason.ADMIN
+        ended = revoke_families(families, reason=reason, now=now, using=using, actor=actor or user)
         if Consent.objects.using(using).filter(user=user, client=client).delete()[0]:
             record("consent_withdrawn", client=client, user=user, using=using)
     return ended

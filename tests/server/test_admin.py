@@ -26,6 +26,8 @@ FORM = {
     "redirect_uris": "https://print.example/callback\r\n\r\n  https://print.example/other  \n",
     "scopes_allowed": ["read", "write"],
     "scopes_default": ["read"],
+    "grants": ["authorization_code"],
+    "introspects": "own",
     "rotates_refresh_tokens": "on",
     "metadata": "{}",
 }

@@ -2,117 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from .. import conf
-from ..error_reports import hide_secrets
-from ..secrets import generate
-from .clients import add_secret, clean_client_id, clean_redirect_uris, clean_scope, set_redirect_uris
-from .models import Client, ClientSecret
+from ... import conf
+from ...error_reports import hide_secrets
+from ..clients import add_secret, set_redirect_uris
+from ..models import Client, Consent, TokenFamily
+from .client_form import ClientForm
+from .client_secrets import ClientSecretInline
 
 # Generic for the type checker alone; at run time Django's classes are not.
 if TYPE_CHECKING:
-    ModelForm = forms.ModelForm[Client]
     ModelAdmin = admin.ModelAdmin[Client]
 else:
-    ModelForm, ModelAdmin = forms.ModelForm, admin.ModelAdmin
-
-
-class ClientForm(ModelForm):
-    redirect_uris = forms.CharField(
-        label=_("Redirect URIs"),
-        widget=forms.Textarea(attrs={"rows": 4, "cols": 80}),
-        required=False,
-        help_text=_("One per line. A request must name one of them to the character."),
-    )
-    scopes_allowed = forms.MultipleChoiceField(
-        label=_("Allowed scopes"), widget=forms.CheckboxSelectMultiple, required=False
-    )
-    scopes_default = forms.MultipleChoiceField(
-        label=_("Default scopes"),
-        widget=forms.CheckboxSelectMultiple,
-        required=False,
-        help_text=_("What a request without scope gets. None: such a request is refused."),
-    )
-
-    class Meta:
-        model = Client
-        fields = [
-            "name",
-            "client_id",
-            "type",
-            "rotates_refresh_tokens",
-            "client_uri",
-            "policy_uri",
-            "tos_uri",
-            "metadata",
-        ]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        known = [(scope.name, f"{scope.name}: {scope.words}") for scope in conf.settings().scopes.values()]
-        client = self.instance
-        for field, scopes in (("scopes_allowed", client.scopes), ("scopes_default", client.default_scopes)):
-            gone = [(name, name) for name in scopes if name not in dict(known)]
-            self.fields[field].choices = known + gone  # type: ignore[attr-defined]
-            self.fields[field].initial = list(scopes)
-        if client.pk:
-            self.fields["redirect_uris"].initial = "\n".join(row.uri for row in client.redirect_uris.all())
-        elif "client_id" in self.fields:
-            self.fields["client_id"].initial = generate()
-
-    def clean_client_id(self) -> str:
-        return clean_client_id(self.cleaned_data["client_id"])
-
-    def clean_redirect_uris(self) -> list[str]:
-        public = self.cleaned_data.get("type", self.instance.type) == Client.Type.PUBLIC
-        return clean_redirect_uris(self.cleaned_data["redirect_uris"], public=public)
-
-    def clean_scopes_allowed(self) -> str:
-        return clean_scope(self.cleaned_data["scopes_allowed"], conf.settings().scopes)
-
-    def clean_scopes_default(self) -> str:
-        chosen = clean_scope(self.cleaned_data["scopes_default"], conf.settings().scopes)
-        allowed = self.cleaned_data.get("scopes_allowed", "").split()
-        if beyond := [scope for scope in chosen.split() if scope not in allowed]:
-            raise ValidationError(_("%(scope)s is not among the allowed scopes.") % {"scope": beyond[0]})
-        return chosen
-
-    def save(self, commit: bool = True) -> Client:
-        self.instance.scope = self.cleaned_data["scopes_allowed"]
-        self.instance.default_scope = self.cleaned_data["scopes_default"]
-        return super().save(commit)
+    ModelAdmin = admin.ModelAdmin
 
 
 @admin.register(Client)
 class ClientAdmin(ModelAdmin):
     form = ClientForm
-    list_display = ("name", "client_id", "type", "created_at", "disabled_at")
-    list_filter = ("type",)
+    list_display = ("name", "client_id", "type", "is_verified", "first_party", "created_at", "disabled_at")
+    list_filter = ("type", "first_party", ("disabled_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "client_id")
     show_full_result_count = False
-    readonly_fields = ("created_at", "disabled_at", "secrets_known")
+    raw_id_fields = ("registered_by", "service_user")
+    readonly_fields = ("created_at", "disabled_at", "registered_by", "for_developers")
     actions = ("disable", "enable")
     change_form_template = "pkce_auth/admin/client_change_form.html"
     fieldsets = (
         (None, {"fields": ("name", "client_id", "type", "redirect_uris", "scopes_allowed", "scopes_default")}),
-        (_("Secrets"), {"fields": ("secrets_known",)}),
-        (_("For people"), {"fields": ("client_uri", "policy_uri", "tos_uri")}),
-        (_("Behaviour"), {"fields": ("rotates_refresh_tokens", "metadata")}),
-        (_("Life"), {"fields": ("created_at", "disabled_at")}),
+        (_("For people"), {"fields": ("verified", "client_uri", "policy_uri", "tos_uri")}),
+        (
+            _("Behaviour"),
+            {
+                "fields": (
+                    "grants",
+                    "rotates_refresh_tokens",
+                    "first_party",
+                    "introspects",
+                    "service_user",
+                    "web_origins",
+                    "metadata",
+                )
+            },
+        ),
+        (_("For the app's developers"), {"fields": ("for_developers",)}),
+        (_("Life"), {"fields": ("created_at", "registered_by", "disabled_at")}),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
+        return super().get_queryset(request).select_related("registered_by")
+
+    def get_inlines(self, request: HttpRequest, obj: Client | None) -> list[Any]:
+        return [ClientSecretInline] if obj and obj.is_confidential else []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> Any:
         # Tokens and secrets hang on both, and a confidential client made public would leave its secrets behind.
@@ -133,6 +89,14 @@ class ClientAdmin(ModelAdmin):
         if not obj.is_confidential:
             return super().response_add(request, obj, post_url_continue)
         return self._secret_page(request, obj)
+
+    def get_deleted_objects(self, objs: Sequence[Client] | QuerySet[Client], request: HttpRequest) -> Any:
+        """Say how much goes with the clients, by numbers: a list of every token would be no page that opens."""
+        numbers = {
+            str(model._meta.verbose_name_plural): model._default_manager.filter(client__in=list(objs)).count()
+            for model in (Consent, TokenFamily)
+        }
+        return [str(client) for client in objs], {"clients": len(objs), **numbers}, set(), []
 
     @method_decorator(never_cache)
     def add_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -175,10 +139,27 @@ class ClientAdmin(ModelAdmin):
     def scopes_default(self, obj: Client) -> str:
         return obj.default_scope
 
-    @admin.display(description=_("secrets"))
-    def secrets_known(self, obj: Client) -> str:
-        secrets = obj.secrets.order_by("created_at") if obj.pk else ClientSecret.objects.none()
-        return "\n".join(f"{row.fingerprint} · {row.created_at:%Y-%m-%d %H:%M} UTC" for row in secrets) or "-"
+    @admin.display(description=_("How it gets tokens"))
+    def grants(self, obj: Client) -> str:
+        return obj.grant_types
+
+    @admin.display(description=_("Verified"), boolean=True, ordering="verified_at")
+    def is_verified(self, obj: Client) -> bool:
+        return obj.verified_at is not None
+
+    verified = is_verified
+
+    @admin.display(description=_("addresses"))
+    def for_developers(self, obj: Client) -> str:
+        """What an app needs beside its client ID; most find the rest of it in the metadata."""
+        settings = conf.settings()
+        lines = [("issuer", settings.issuer)]
+        for words, name in (("metadata", "metadata"), ("authorize", "authorize"), ("token", "token")):
+            try:
+                lines.append((words, settings.absolute(reverse(f"pkce_auth:{name}"))))
+            except NoReverseMatch:  # a project may leave an endpoint out of its URLconf
+                continue
+        return format_html_join("", "{}: <code>{}</code><br>", lines)
 
     @admin.action(permissions=["change"], description=_("Disable: end the access of selected clients"))
     def disable(self, request: HttpRequest, queryset: Any) -> None:
