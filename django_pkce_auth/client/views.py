@@ -18,10 +18,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods
 
 from .. import conf
+from ..error_reports import hide_secrets
 from ..protocol.errors import ACCESS_DENIED, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
@@ -109,9 +109,9 @@ def _named(request: HttpRequest, pk: str) -> Connection | None:
 @never_cache
 @xframe_options_deny
 @require_GET
-@sensitive_variables()
 def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Where the provider sends the browser back to (RFC 6749 §4.1.2)."""
+    hide_secrets(request)
     settings = conf.settings()
     policy: ClientPolicy = conf.policy(settings.client_policy)
     now = timezone.now()

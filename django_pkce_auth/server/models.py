@@ -187,7 +187,8 @@ class TokenFamily(models.Model):
         """True unless family, client or user ended it; reads what was joined and makes no query of its own."""
         if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
             return False
-        return self.client.disabled_at is None and (self.user is None or self.user.is_active)
+        who = self.user or self.client.service_user
+        return self.client.disabled_at is None and (who is None or who.is_active)
 
 
 class AuthorizationCode(models.Model):
@@ -271,7 +272,8 @@ class AccessToken(models.Model):
 class RefreshToken(models.Model):
     """A refresh token. Generation n is superseded by n + 1; ``retries`` counts the siblings made for lost answers."""
 
-    family = models.ForeignKey(TokenFamily, models.CASCADE, related_name="refresh_tokens")
+    # The index below begins with the family and serves the foreign key as well.
+    family = models.ForeignKey(TokenFamily, models.CASCADE, related_name="refresh_tokens", db_index=False)
     created_at = models.DateTimeField(_("created"))
     expires_at = models.DateTimeField(_("expires"), db_index=True)
     superseded_at = models.DateTimeField(_("superseded"), null=True)
@@ -284,6 +286,7 @@ class RefreshToken(models.Model):
     class Meta:
         verbose_name = _("refresh token")
         verbose_name_plural = _("refresh tokens")
+        indexes = [models.Index(fields=["family", "generation"], name="pkce_auth_generation")]
 
     def __str__(self) -> str:
         return fingerprint(self.digest)

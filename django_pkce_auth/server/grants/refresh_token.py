@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
@@ -28,6 +28,7 @@ RETRY_WINDOW = timedelta(seconds=30)
 """How long a client whose answer was lost may present the superseded token again."""
 RETRIES = 3
 """How many such retries one token has; each gives a sibling of the answer that was lost."""
+SLIDE = timedelta(days=1)
 SIMULTANEOUS = timedelta(seconds=2)
 """Requests this close together are one client's own race, which no thief has to have caused."""
 
@@ -37,7 +38,7 @@ def exchange_refresh_token(
 ) -> TokenResponse:
     """Give new tokens for a refresh token; raises OAuthError."""
     request = RefreshTokenRequest.decode(parameters)
-    token, owner = _find(request.refresh_token)
+    token, owner, rival_used_at = _find(request.refresh_token)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if token is None or token.family.client_id != client.pk:
@@ -48,26 +49,52 @@ def exchange_refresh_token(
     keeps = client.is_confidential and not client.rotates_refresh_tokens
     # One that was superseded while the client still rotated stays superseded.
     if keeps and token.superseded_at is None:
+        _slide(token, settings=settings, now=now, using=using)
         return _issue(token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=False)
+    if token.superseded_at is None and rival_used_at is not None:
+        raise _reused(token, client, since=rival_used_at, now=now, using=using)
     issue = partial(_issue, token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=True)
     if (response := _if_claimed(_supersede, token, issue, now=now, using=using)) is not None:
         return response
-    if not _successor_was_used(token, using):
-        if (response := _if_claimed(_retry, token, issue, now=now, using=using)) is not None:
-            return response
-        since = RefreshToken.objects.using(using).filter(pk=token.pk).values_list("superseded_at", flat=True).first()
-        if since is not None and now - since <= SIMULTANEOUS:
-            raise _refused("superseded by a simultaneous request")
+    if _successor_was_used(token, using):
+        raise _reused(token, client, since=None, now=now, using=using)
+    if (response := _if_claimed(_retry, token, issue, now=now, using=using)) is not None:
+        return response
+    since = RefreshToken.objects.using(using).filter(pk=token.pk).values_list("superseded_at", flat=True).first()
+    raise _reused(token, client, since=since, now=now, using=using)
+
+
+def _reused(token: RefreshToken, client: Client, *, since: datetime | None, now: datetime, using: str) -> OAuthError:
+    """End the family of a token that two parties have, unless it is one client's own race of the last moment."""
+    if since is not None and now - since <= SIMULTANEOUS:
+        return _refused("superseded by a simultaneous request")
+    family = token.family
     revoke_family(family.pk, reason=TokenFamily.Reason.REUSE, now=now, using=using)
     record("reuse_detected", client=client, user=family.user, family=family.pk, using=using, what="refresh_token")
-    raise _refused("superseded; its family is revoked")
+    return _refused("superseded; its family is revoked")
 
 
-def _find(raw: str) -> tuple[RefreshToken | None, KnownClient | None]:
-    """Read the token with its family, user, client and that client's secrets: one query."""
+def _slide(token: RefreshToken, *, settings: Settings, now: datetime, using: str) -> None:
+    """Let a token that is kept live on while it is used: its end moves at most once a day."""
+    end = now + settings.refresh_token_lifetime
+    if token.family.expires_at is not None:
+        end = min(end, token.family.expires_at)
+    if end - token.expires_at > SLIDE:
+        RefreshToken.objects.using(using).filter(pk=token.pk, expires_at__lt=end).update(expires_at=end)
+
+
+def _find(raw: str) -> tuple[RefreshToken | None, KnownClient | None, datetime | None]:
+    """Read the token with its family, user, client and that client's secrets: one query.
+
+    The third value is when a sibling was used: of the tokens that a retry made, one client goes on with one.
+    """
     tokens = RefreshToken.objects.by_raw(raw).select_related("family__client", "family__user")
-    rows = list(with_secrets(tokens, "family__client__"))
-    return (rows[0], known_client(rows[0].family.client, rows)) if rows else (None, None)
+    siblings = RefreshToken.objects.filter(family=OuterRef("family"), generation=OuterRef("generation"))
+    used = siblings.exclude(pk=OuterRef("pk")).filter(superseded_at__isnull=False).values("superseded_at")[:1]
+    rows = list(with_secrets(tokens.annotate(rival_used_at=Subquery(used)), "family__client__"))
+    if not rows:
+        return None, None, None
+    return rows[0], known_client(rows[0].family.client, rows), rows[0].rival_used_at
 
 
 def _check_alive(token: RefreshToken, now: datetime) -> None:

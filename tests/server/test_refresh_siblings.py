@@ -1,0 +1,67 @@
+"""What a retry leaves behind: siblings of which one client goes on with one (RFC 9700 §4.14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.test import Client as Browser
+from django.utils import timezone
+
+from django_pkce_auth.server.models import RefreshToken, TokenFamily
+from tests.four_steps import App, approve, bearer
+
+
+def siblings(app: App, tokens: dict[str, Any]) -> list[dict[str, Any]]:
+    return [app.refresh(tokens["refresh_token"]).json() for _ in range(2)]
+
+
+def later() -> None:
+    """Let everything that was superseded have been so for a minute."""
+    minute = timezone.now() - timedelta(minutes=1)
+    RefreshToken.objects.exclude(superseded_at=None).update(superseded_at=minute)
+
+
+def test_second_sibling_in_use_ends_the_family(app: App, tokens: dict[str, Any]) -> None:
+    one, other = siblings(app, tokens)
+    kept = app.refresh(one["refresh_token"]).json()
+    later()
+    assert app.refresh(other["refresh_token"]).json()["error"] == "invalid_grant"
+    assert TokenFamily.objects.get().revoked_reason == "reuse"
+    assert Browser().get("/api/read", headers=bearer(kept["access_token"])).status_code == 401
+
+
+def test_client_that_lost_an_answer_goes_on_with_the_sibling(app: App, tokens: dict[str, Any]) -> None:
+    _lost, sibling = siblings(app, tokens)
+    for _ in range(3):
+        later()
+        response = app.refresh(sibling["refresh_token"])
+        assert response.status_code == 200
+        sibling = response.json()
+    assert Browser().get("/api/read", headers=bearer(sibling["access_token"])).status_code == 200
+
+
+def test_siblings_used_at_the_same_moment_end_nothing(app: App, tokens: dict[str, Any]) -> None:
+    one, other = siblings(app, tokens)
+    kept = app.refresh(one["refresh_token"]).json()
+    assert app.refresh(other["refresh_token"]).status_code == 400
+    assert Browser().get("/api/read", headers=bearer(kept["access_token"])).status_code == 200
+
+
+def test_token_that_is_kept_lives_on_while_it_is_used(register: Callable[..., App], signed_in: Browser) -> None:
+    app = register(rotates_refresh_tokens=False)
+    raw = app.redeem(approve(signed_in, app.link())["code"]).json()["refresh_token"]
+    RefreshToken.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+    assert app.refresh(raw).status_code == 200
+    assert RefreshToken.objects.get().expires_at > timezone.now() + timedelta(days=29)
+
+
+def test_token_that_is_kept_never_outlives_its_authorization(register: Callable[..., App], signed_in: Browser) -> None:
+    app = register(rotates_refresh_tokens=False)
+    raw = app.redeem(approve(signed_in, app.link())["code"]).json()["refresh_token"]
+    end = timezone.now() + timedelta(days=3)
+    TokenFamily.objects.update(expires_at=end)
+    RefreshToken.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+    assert app.refresh(raw).status_code == 200
+    assert RefreshToken.objects.get().expires_at == end
