@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -16,6 +17,12 @@ from tests.four_steps import REDIRECT_URI, App, approve
 def no_purge_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """One issuance in many removes what expired; statements are counted without it, and test_purge asks for it."""
     monkeypatch.setattr("django_pkce_auth.server.purge.ONE_IN", 0)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """Failures are counted in the cache, and one test's must not be held against the next."""
+    cache.clear()
 
 
 @pytest.fixture

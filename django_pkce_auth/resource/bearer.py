@@ -75,5 +75,4 @@ def _grant(raw_token: str, now: datetime) -> Grant | None:
     if token is None or not token.is_live(now):
         return None
     family = token.family
-    grant = Grant(client=family.client, user=family.user, scopes=token.scopes, expires_at=token.expires_at)
-    return grant if grant.acting_user.is_active or grant.acting_user.is_anonymous else None
+    return Grant(client=family.client, user=family.user, scopes=token.scopes, expires_at=token.expires_at)

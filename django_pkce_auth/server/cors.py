@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
@@ -10,13 +12,16 @@ from .models import Client
 
 PREFLIGHT_SECONDS = 600
 
+# Also keeps "null", which every sandboxed page sends, from ever being an origin.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]{1,250}\Z")
+
 
 def preflight(request: HttpRequest) -> HttpResponse:
     """Answer OPTIONS: it names no client, so any client's registered origin may go on to ask."""
     response = HttpResponse(status=204)
     response["Allow"] = "POST, OPTIONS"
     patch_vary_headers(response, ["Origin"])
-    origin = request.headers.get("Origin", "")
+    origin = _origin(request)
     if origin and _is_registered(origin, Client.objects.primary().filter(web_origins__contains=origin)):
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Methods"] = "POST"
@@ -30,12 +35,18 @@ def allow_origin(request: HttpRequest, response: HttpResponse, *, client_id: str
 
     One query, and only for requests that a browser sent from another site.
     """
-    origin = request.headers.get("Origin", "")
+    origin = _origin(request)
     patch_vary_headers(response, ["Origin"])
     if origin and _is_registered(origin, Client.objects.primary().filter(client_id=client_id)):
         response["Access-Control-Allow-Origin"] = origin
         # The brake's answer is of no use to a page that can't read for how long.
         response["Access-Control-Expose-Headers"] = "Retry-After"
+
+
+def _origin(request: HttpRequest) -> str:
+    """Return the header's value, empty where it is no origin."""
+    origin = request.headers.get("Origin", "")
+    return origin if _ORIGIN.match(origin) else ""
 
 
 def _is_registered(origin: str, clients: QuerySet[Client]) -> bool:

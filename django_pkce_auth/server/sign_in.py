@@ -31,12 +31,18 @@ def note_sign_in(request: HttpRequest | None = None, **_: Any) -> None:
 
 
 def is_fresh(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) -> bool:
-    """True where ``prompt=login`` and ``max_age`` are satisfied by the session's sign-in."""
+    """True where ``prompt=login`` and ``max_age`` are satisfied by the session's sign-in.
+
+    A sign-in that this very request asked for is fresh enough, however small ``max_age`` is, or it would be asked for
+    again and again.
+    """
+    if "login" not in request.prompts and request.max_age is None:
+        return True
     signed_in_at = http.session.get(SESSION_KEY, 0)
-    if "login" in request.prompts:
-        mark = _read_mark(http.GET.get(MARK, ""))
-        return mark is not None and signed_in_at >= mark
-    return request.max_age is None or now.timestamp() - signed_in_at <= request.max_age
+    mark = _read_mark(http.GET.get(MARK, ""), request)
+    if mark is not None and signed_in_at >= mark:
+        return True
+    return "login" not in request.prompts and now.timestamp() - signed_in_at <= (request.max_age or 0)
 
 
 def sign_in(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) -> HttpResponseRedirect:
@@ -49,8 +55,8 @@ def sign_in(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) 
     query.pop(MARK, None)
     if http.user.is_authenticated:
         logout(http)
-    if "login" in request.prompts:
-        query[MARK] = signing.dumps(int(now.timestamp()), salt=_SALT)
+    if "login" in request.prompts or request.max_age is not None:
+        query[MARK] = signing.dumps(int(now.timestamp()), salt=_salt(request))
     response = redirect_to_login(f"{http.path}?{query.urlencode()}")
     if request.login_hint:
         response["Location"] += "&" + urlencode({"login_hint": request.login_hint})
@@ -63,9 +69,14 @@ def switch_account(http: HttpRequest) -> HttpResponseRedirect:
     return redirect_to_login(http.get_full_path())
 
 
-def _read_mark(value: str) -> int | None:
+def _salt(request: AuthorizationRequest) -> str:
+    """Bind a mark to one request: that of another, handed on in a link, says nothing about this one."""
+    return f"{_SALT}:{request.client_id}:{request.code_challenge}"
+
+
+def _read_mark(value: str, request: AuthorizationRequest) -> int | None:
     try:
-        mark = signing.loads(value, salt=_SALT, max_age=MARK_LIFETIME)
+        mark = signing.loads(value, salt=_salt(request), max_age=MARK_LIFETIME)
     except signing.BadSignature:
         return None
     return mark if isinstance(mark, int) else None

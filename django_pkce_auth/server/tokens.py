@@ -10,6 +10,6 @@ def find_token(raw: str) -> AccessToken | RefreshToken | None:
     """Return the token with its family, client and user, or None; our prefix tells the kind, so no hint is needed."""
     model: type[AccessToken] | type[RefreshToken] = RefreshToken if raw.startswith(REFRESH_TOKEN) else AccessToken
     found: AccessToken | RefreshToken | None = (
-        model.objects.by_raw(raw).select_related("family__client", "family__user").first()
+        model.objects.by_raw(raw).select_related("family__client__service_user", "family__user").first()
     )
     return found

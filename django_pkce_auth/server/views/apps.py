@@ -39,8 +39,10 @@ def apps(request: HttpRequest) -> HttpResponseBase:
 
 
 def _mine(user: Any, client_id: str) -> Consent:
-    consent = Consent.objects.filter(user=user, client__client_id=client_id).select_related("client").first()
-    if consent is None:
+    # PostgreSQL takes no NUL in a text, and some databases compare without regard to case.
+    found = Consent.objects.filter(user=user, client__client_id=client_id.replace("\0", "")).select_related("client")
+    consent = found.first()
+    if consent is None or consent.client.client_id != client_id:
         raise Http404("you have not allowed this app anything")
     return consent
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from ... import conf
 from ...protocol.device import DEVICE_CODE, DeviceAuthorizationRequest, read_user_code, show_user_code
-from ...protocol.errors import OAuthError
+from ...protocol.errors import ACCESS_DENIED, OAuthError
 from ..authenticate import require_grant_type
 from ..consent import Question, question
 from ..device import approve_device, begin, deny_device, find_waiting
@@ -92,6 +92,8 @@ def _question(request: HttpRequest, waiting: DeviceCode) -> Question:
     policy: ServerPolicy = conf.policy(settings.server_policy)
     asked = tuple(scope for scope in waiting.scope.split() if scope in settings.scopes)
     scopes = policy.scopes_for(request.user, waiting.client, asked)
+    if not scopes:
+        raise OAuthError(ACCESS_DENIED, "You may not grant this device anything that it asks for.")
     user: Any = request.user
     before = Consent.objects.filter(user=user, client=waiting.client).first()
     return question(

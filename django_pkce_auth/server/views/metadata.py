@@ -6,8 +6,9 @@ import json
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
-from django.views.decorators.http import condition, require_safe
+from django.views.decorators.http import require_safe
 
 from ... import conf
 from ...protocol.client_authentication import AUTHENTICATION_METHODS, NONE
@@ -26,7 +27,7 @@ ENDPOINTS = {
 _CONFIDENTIAL_METHODS = [method for method in AUTHENTICATION_METHODS if method != NONE]
 
 
-def _body(request: HttpRequest, issuer_path: str = "") -> bytes:
+def _body() -> bytes:
     settings = conf.settings()
     endpoints = {}
     for member, name in ENDPOINTS.items():
@@ -45,17 +46,15 @@ def _body(request: HttpRequest, issuer_path: str = "") -> bytes:
     return json.dumps(document).encode()
 
 
-def _etag(request: HttpRequest, issuer_path: str = "") -> str:
-    return quote_etag(digest(_body(request).decode()).hex()[:32])
-
-
 @require_safe
-@condition(etag_func=_etag)
 def metadata(request: HttpRequest, issuer_path: str = "") -> HttpResponse:
     """Answer at the root, and behind it with the issuer's own path, where RFC 8414 §3.1 puts it; nowhere else."""
     if issuer_path.rstrip("/") not in ("", conf.settings().issuer_path):
         raise Http404("no issuer of this project has that path")
-    response = HttpResponse(_body(request), content_type="application/json")
+    body = _body()
+    response = HttpResponse(body, content_type="application/json")
     response["Cache-Control"] = f"public, max-age={MAX_AGE_SECONDS}"
-    response["Access-Control-Allow-Origin"] = "*"
-    return response
+    response["ETag"] = etag = quote_etag(digest(body.decode()).hex()[:32])
+    answer = get_conditional_response(request, etag=etag, response=response) or response
+    answer["Access-Control-Allow-Origin"] = "*"
+    return answer
