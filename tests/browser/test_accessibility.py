@@ -1,0 +1,90 @@
+"""The pages for everybody: by keyboard alone, from right to left, with large letters, and to axe's satisfaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.visitor import Visitor
+
+pytestmark = pytest.mark.browser
+CONNECT = "Connect your Photo Box account"
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, by rule and element."""
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+
+
+def to_consent(visitor: Visitor) -> Page:
+    visitor.log_in_at_app()
+    visitor.page.get_by_role("button", name=CONNECT).click()
+    visitor.log_in_at_server()
+    expect(visitor.page.get_by_role("button", name="Deny", exact=True)).to_be_visible()
+    return visitor.page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(new_visitor: Callable[..., Visitor], scheme: str) -> None:
+    visitor = new_visitor(color_scheme=scheme)
+    page, demo = to_consent(visitor), visitor.demo
+    found = {"consent": violations(page)}
+    visitor.decide("Allow")
+    visitor.sees_photos()
+    for name, url in {
+        "error": f"{demo.server_url}/oauth/authorize?client_id={demo.client_id}&redirect_uri=https://other.example/",
+        "apps": f"{demo.server_url}/oauth/apps",
+        "revoke": f"{demo.server_url}/oauth/apps?revoke={demo.client_id}",
+        "device": f"{demo.server_url}/oauth/device?user_code=WRNG-CODE",
+        "connect": f"{demo.app_url}/connect/photo-box/",
+        "connections": f"{demo.app_url}/connect/",
+        "disconnect": f"{demo.app_url}/connect/?disconnect=1",
+        "problem": f"{demo.app_url}/connect/photo-box/callback?code=x&state=y",
+    }.items():
+        page.goto(url)
+        visitor.look_at(page)
+        found[name] = violations(page)
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_keyboard_alone_is_enough_to_untick_and_to_allow(visitor: Visitor) -> None:
+    page = to_consent(visitor)
+    reached = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.value || document.activeElement.textContent"))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", f"nobody sees that {reached[-1]} has the focus"
+        if reached[-1] == "photos":
+            page.keyboard.press("Space")
+        if reached[-1] == "approve":
+            break
+    assert reached.index("photos") < reached.index("deny") < reached.index("approve")
+    page.keyboard.press("Enter")
+    # Without photos the API refuses, and the app says what is missing.
+    expect(page).to_have_url(f"{visitor.demo.app_url}/photos/")
+    expect(page.locator(".album img")).to_have_count(0)
+
+
+def test_page_reads_from_right_to_left(visitor: Visitor) -> None:
+    page = to_consent(visitor)
+    before = page.get_by_role("button", name="Allow", exact=True).bounding_box()
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    after = page.get_by_role("button", name="Allow", exact=True).bounding_box()
+    deny = page.get_by_role("button", name="Deny", exact=True).bounding_box()
+    assert before is not None
+    assert after is not None
+    assert deny is not None
+    assert after["x"] < deny["x"] < before["x"] + before["width"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_letters_twice_as_large_still_fit(new_visitor: Callable[..., Visitor]) -> None:
+    page = to_consent(new_visitor(viewport={"width": 360, "height": 740}))
+    page.evaluate("document.body.style.setProperty('font-size', '2rem')")
+    wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 360).map(e => e.outerHTML.slice(0, 80))"
+    assert page.evaluate(wide) == []
