@@ -86,5 +86,6 @@ def test_page_reads_from_right_to_left(visitor: Visitor) -> None:
 def test_letters_twice_as_large_still_fit(new_visitor: Callable[..., Visitor]) -> None:
     page = to_consent(new_visitor(viewport={"width": 360, "height": 740}))
     page.evaluate("document.body.style.setProperty('font-size', '2rem')")
-    wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 360).map(e => e.outerHTML.slice(0, 80))"
+    beyond = "e => e.getBoundingClientRect().right > 360"
+    wide = f"[...document.querySelectorAll('main *')].filter({beyond}).map(e => e.outerHTML.slice(0, 80))"
     assert page.evaluate(wide) == []
