@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, router
 from django.utils.module_loading import import_string
 
 from . import conf
@@ -87,3 +89,29 @@ def _policies(settings: conf.Settings) -> list[CheckMessage]:
             message = f"PKCE_AUTH[{key!r}] is {dotted!r}, which is no subclass of {base}."
             found.append(Error(message, hint="Write the dotted path of your subclass.", id="pkce_auth.E007"))
     return found
+
+
+@register(Tags.database, "pkce_auth")
+def check_provider_clash(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E030 a provider is in the settings and in the admin."""
+    from .client.models import Provider
+
+    try:
+        slugs = set(conf.settings().providers)
+    except ImproperlyConfigured:
+        return []
+    alias = router.db_for_write(Provider)
+    if alias not in (databases or ()):
+        return []
+    try:
+        clashes = list(Provider.objects.using(alias).filter(slug__in=slugs).values_list("slug", flat=True))
+    except DatabaseError:
+        return []  # the first migrate runs the checks before there is a table
+    return [
+        Error(
+            f"The provider {slug!r} is in PKCE_AUTH['PROVIDERS'] and in the admin.",
+            hint="Remove one of the two; until then the one of the settings counts.",
+            id="pkce_auth.E030",
+        )
+        for slug in clashes
+    ]

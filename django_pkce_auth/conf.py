@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +43,7 @@ PROVIDER_KEYS: Mapping[str, str] = {
     "userinfo_url": "Says which account it is; needed to log in.",
     "api_base_url": "Where the provider's API begins.",
     "scopes": "The scopes to ask for: a list, or a dict of scope → words for people.",
+    "preset": "A well-known service whose addresses are filled in; see `django_pkce_auth.presets`.",
     "name": "What people read. Default: the slug in words.",
     "client_authentication": "`client_secret_basic` or `client_secret_post`. Default: by the metadata, else basic.",
     "login": "True lets visitors log in through an account. Default False.",
@@ -86,6 +88,8 @@ class ProviderSettings:
     create_users: bool = False
     rejects_pkce: bool = False
     extra_authorize_parameters: Mapping[str, str] = field(default_factory=dict)
+    from_admin: bool = False
+    """Typed into a form, so its servers are reached over https at public addresses only."""
 
     @property
     def display_name(self) -> str:
@@ -223,6 +227,7 @@ def parse_provider(slug: str, entry: object) -> ProviderSettings:
         raise ImproperlyConfigured(
             f"{where} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(PROVIDER_KEYS))}."
         )
+    entry = _with_preset(where, entry)
     for key in _PROVIDER_TEXTS:
         if not isinstance(entry.get(key) or "", str):
             raise ImproperlyConfigured(f"{where}[{key!r}] is a {type(entry[key]).__name__}, not a string.")
@@ -243,6 +248,21 @@ def parse_provider(slug: str, entry: object) -> ProviderSettings:
     listed = entry.get("scopes") or ()
     words = listed if isinstance(listed, Mapping) else {}
     return ProviderSettings(**{**given, "slug": slug, "scopes": _provider_scopes(where, listed), "scope_words": words})
+
+
+def _with_preset(where: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the entry over what its preset says."""
+    name = entry.get("preset")
+    if not name:
+        return {key: value for key, value in entry.items() if key != "preset"}
+    from .presets import PRESETS
+
+    if name not in PRESETS:
+        near = get_close_matches(str(name), PRESETS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PRESETS)}."
+        raise ImproperlyConfigured(f"{where}['preset'] is {name!r}; {hint}")
+    own = {key: value for key, value in entry.items() if key != "preset" and value not in (None, "", ())}
+    return {**PRESETS[name], **own}
 
 
 def _provider_scopes(where: str, value: object) -> tuple[str, ...]:

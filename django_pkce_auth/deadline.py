@@ -7,6 +7,7 @@ is left. Only the resolver of the operating system, which takes no timeout, has 
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import time
 from collections.abc import Iterable
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class DeadlineBackend(httpcore2.NetworkBackend):
     """What ``httpcore2.ConnectionPool`` makes its sockets with; every ``timeout`` is a moment, None is not accepted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, public_only: bool = False) -> None:
         self._backend = httpcore2.SyncBackend()
+        self._public_only = public_only
 
     def connect_tcp(
         self,
@@ -34,6 +36,9 @@ class DeadlineBackend(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         """Try the host's addresses in turn, each with its share of what is left; raises httpcore2's errors."""
         addresses = _resolve(host, port)
+        # Checked is what is connected to: a name that is looked up again could lead elsewhere the second time.
+        if self._public_only and not all(is_public(address) for address in addresses):
+            raise httpcore2.ConnectError("The host has an address that is not public.")
         for waiting in range(len(addresses), 0, -1):
             try:
                 stream = self._backend.connect_tcp(
@@ -67,6 +72,33 @@ class _DeadlineStream(httpcore2.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def is_public(address: str) -> bool:
+    """True for an address of the Internet; False for private, loopback, link-local, multicast and reserved ones.
+
+    Addresses that carry an IPv4 one inside (mapped, 6to4, Teredo, NAT64) are judged by that one too.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = [ip.ipv4_mapped, ip.sixtofour, ip.teredo and ip.teredo[1]]
+        if ip in _NAT64:
+            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        if any(found is not None and not _is_global(found) for found in inner):
+            return False
+        if ip.ipv4_mapped is not None:
+            return True
+    return _is_global(ip)
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def _is_global(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return ip.is_global and not ip.is_multicast
 
 
 def _resolve(host: str, port: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Gathers the models of both roles, where Django looks for them."""
 
-from .client.models import ConnectAttempt, Connection
+from .client.models import ConnectAttempt, Connection, Provider
 from .server.models import (
     AccessToken,
     AuditEntry,
@@ -24,6 +24,7 @@ __all__ = [
     "Connection",
     "Consent",
     "DeviceCode",
+    "Provider",
     "RedirectURI",
     "RefreshToken",
     "TokenFamily",

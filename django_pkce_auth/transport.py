@@ -62,11 +62,17 @@ class Transport(Protocol):
 class HttpTransport:
     """The real one: https, or http to a loopback host; proxies of the environment are not used.
 
-    ``deadline`` is in seconds and covers everything from the connection to the last byte of the answer.
+    ``deadline`` is in seconds and covers everything from the connection to the last byte of the answer. With
+    ``public_only`` nothing but https to public addresses is reached: for addresses that somebody typed into a form.
     """
 
-    def __init__(self, *, deadline: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, *, deadline: float = DEADLINE_SECONDS, public_only: bool = False) -> None:
         self.deadline = deadline
+        self.public_only = public_only
+
+    def guarded(self) -> HttpTransport:
+        """Return one that is the same but for ``public_only``."""
+        return HttpTransport(deadline=self.deadline, public_only=True)
 
     def request(
         self,
@@ -78,7 +84,7 @@ class HttpTransport:
     ) -> Answer:
         import httpcore2
 
-        origin = checked_origin(url)
+        origin = checked_origin(url, public_only=self.public_only)
         sent = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -99,7 +105,7 @@ class HttpTransport:
     def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
         end = time.monotonic() + self.deadline
         timeout = {"connect": end, "read": end, "write": end, "pool": self.deadline}
-        pool = _pool(os.getpid())
+        pool = _pool(os.getpid(), self.public_only)
         with pool.stream(
             method, url, headers=list(headers.items()), content=content, extensions={"timeout": timeout}
         ) as response:
@@ -119,8 +125,8 @@ class _Unusable(Exception):
     """Something came, and it is not read any further."""
 
 
-@lru_cache(maxsize=1)
-def _pool(pid: int) -> httpcore2.ConnectionPool:
+@lru_cache(maxsize=2)
+def _pool(pid: int, public_only: bool) -> httpcore2.ConnectionPool:
     """Return this process's pool; a forked child has another ``pid``, as sockets and locks must not be shared.
 
     The pool is httpcore2's, below httpx2's client: that client has a cookie jar, which would carry what one user's
@@ -135,11 +141,11 @@ def _pool(pid: int) -> httpcore2.ConnectionPool:
         max_connections=100,
         max_keepalive_connections=20,
         keepalive_expiry=5.0,
-        network_backend=DeadlineBackend(),
+        network_backend=DeadlineBackend(public_only=public_only),
     )
 
 
-def checked_origin(url: str) -> str:
+def checked_origin(url: str, *, public_only: bool = False) -> str:
     """Return scheme, host and port of ``url``, which are safe to show; raises TransportError for what is not sent."""
     try:
         parts = urlsplit(url)
@@ -149,6 +155,7 @@ def checked_origin(url: str) -> str:
     if not usable:
         raise TransportError("The address of the other server is no URL with a host (RFC 3986).")
     origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_url(url)):
+    is_local = parts.scheme == "http" and is_loopback_url(url) and not public_only
+    if parts.scheme != "https" and not is_local:
         raise TransportError(f"{origin} is not https; tokens are sent over https only, or http to loopback.")
     return origin

@@ -23,6 +23,7 @@ SHARED = {
     "error_reports",
     "expiry",
     "fields",
+    "presets",
     "redirects",
     "scope_registry",
     "secrets",
@@ -32,7 +33,8 @@ SHARED = {
 # What each room may import of ours: the rooms named here, and itself.
 ROOMS: dict[str, set[str]] = {
     "protocol": set(),
-    "conf": {"protocol", "scope_registry"},
+    "presets": set(),
+    "conf": {"protocol", "scope_registry", "presets"},
     "signals": set(),
     "secrets": set(),
     "scope_registry": set(),

@@ -69,7 +69,7 @@ def serve() -> Iterator[Callable[[Behaviour], Server]]:
     transport._pool.cache_clear()
     yield start
     stop.set()
-    transport._pool(os.getpid()).close()
+    transport._pool(os.getpid(), False).close()
     transport._pool.cache_clear()
     for listener in listeners:
         with suppress(OSError):

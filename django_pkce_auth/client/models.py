@@ -11,6 +11,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import PROVIDER_KEYS
 from ..fields import DigestField, EncryptedTextField
 from ..protocol.scopes import parse_scope
 
@@ -53,6 +54,43 @@ class ConnectAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk} · {self.provider}"
+
+
+class Provider(models.Model):
+    """Another authorization server, entered in the admin; one of the settings with the same slug goes before it."""
+
+    slug = models.SlugField(_("slug"), max_length=64, unique=True, help_text=_("Part of the redirect URI."))
+    enabled = models.BooleanField(_("enabled"), default=True)
+    preset = models.CharField(_("preset"), max_length=32, blank=True, help_text=_("Fills in what is left empty."))
+    name = models.CharField(_("name"), max_length=200, blank=True)
+    issuer = models.CharField(_("issuer"), max_length=500, blank=True)
+    authorize_url = models.CharField(_("authorization endpoint"), max_length=500, blank=True)
+    token_url = models.CharField(_("token endpoint"), max_length=500, blank=True)
+    revoke_url = models.CharField(_("revocation endpoint"), max_length=500, blank=True)
+    userinfo_url = models.CharField(_("userinfo endpoint"), max_length=500, blank=True)
+    api_base_url = models.CharField(_("API"), max_length=500, blank=True)
+    client_id = models.CharField(_("client ID"), max_length=500)
+    raw_client_secret = EncryptedTextField(_("client secret"), default="", blank=True, db_column="client_secret")
+    client_authentication = models.CharField(_("client authentication"), max_length=32, blank=True)
+    scope = models.TextField(_("scopes"), blank=True, help_text=_("Separated by spaces."))
+    login = models.BooleanField(_("log in"), default=False, help_text=_("Visitors may log in through an account."))
+    create_users = models.BooleanField(_("create users"), default=False)
+    rejects_pkce = models.BooleanField(_("rejects PKCE"), default=False, help_text=_("Only if it is known to."))
+    extra_authorize_parameters = models.JSONField(_("extra parameters"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
+
+    def __str__(self) -> str:
+        return self.name or self.slug
+
+    def entry(self) -> dict[str, Any]:
+        """Return the row in the form of ``PKCE_AUTH["PROVIDERS"]``, without what is left empty."""
+        names = [name for name in PROVIDER_KEYS if name not in ("client_secret", "scopes")]
+        found = {name: getattr(self, name) for name in names}
+        found |= {"client_secret": str(self.raw_client_secret), "scopes": self.scope.split()}
+        return {name: value for name, value in found.items() if value not in ("", [], {}, False)}
 
 
 class ConnectionQuerySet(models.QuerySet["Connection"]):
@@ -122,8 +160,9 @@ class Connection(models.Model):
     def _client_options(self, transport: Transport | None, options: dict[str, Any]) -> dict[str, Any]:
         from ..conf import settings as current
         from .api import client_options
+        from .registry import find_entry
 
-        entry = current().providers.get(self.provider)
+        entry = find_entry(self.provider, settings=current())
         ours = client_options(self, base_url=entry.api_base_url if entry else "", transport=transport)
         # Time-outs and the like are the caller's; where the token goes is not.
         return {"timeout": 5.0, **options, **ours}

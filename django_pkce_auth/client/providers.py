@@ -20,10 +20,14 @@ from ..protocol.revocation import RevocationRequest
 from ..protocol.token import AuthorizationCodeTokenRequest, RefreshTokenRequest, TokenResponse, decode_error
 from ..transport import Answer, Transport, TransportError
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
+from .registry import find_entry, guarded
 
 logger = logging.getLogger("django_pkce_auth.client")
 
 METADATA_SECONDS = 3600
+MIN_METADATA_SECONDS, MAX_METADATA_SECONDS = 60, 86_400
+RETRY_SECONDS = 30
+"""How long a server whose metadata could not be read is left alone."""
 
 
 class UnknownProvider(ConnectError):
@@ -65,7 +69,13 @@ class Provider:
 
     def userinfo(self, access_token: str, *, transport: Transport) -> dict[str, Any]:
         """Return what the provider says of the account; raises ProviderUnavailable."""
-        answer = _send(transport, "GET", self.userinfo_url, headers={"Authorization": bearer_header(access_token)})
+        answer = _send(
+            transport,
+            "GET",
+            self.userinfo_url,
+            entry=self.settings,
+            headers={"Authorization": bearer_header(access_token)},
+        )
         members = answer.json()
         if answer.status != 200 or not isinstance(members, dict):
             raise ProviderUnavailable(f"The userinfo endpoint answered {answer.status}, not 200 with a JSON object.")
@@ -80,12 +90,12 @@ class Provider:
             return False
         headers = {"Authorization": self.credentials.header()} if self.credentials.method == CLIENT_SECRET_BASIC else {}
         form = [*RevocationRequest(token).encode(), *self.credentials.parameters()]
-        return _send(transport, "POST", self.revoke_url, headers=headers, form=form).status == 200
+        return _send(transport, "POST", self.revoke_url, entry=self.settings, headers=headers, form=form).status == 200
 
     def _token_request(self, pairs: Iterable[tuple[str, str | None]], transport: Transport) -> TokenResponse:
         headers = {"Authorization": self.credentials.header()} if self.credentials.method == CLIENT_SECRET_BASIC else {}
         form = [*pairs, *self.credentials.parameters()]
-        answer = _send(transport, "POST", self.token_url, headers=headers, form=form)
+        answer = _send(transport, "POST", self.token_url, entry=self.settings, headers=headers, form=form)
         members = answer.json()
         if not isinstance(members, dict) or answer.status >= 500:
             raise ProviderUnavailable(f"The token endpoint answered {answer.status} with no JSON that could be used.")
@@ -113,8 +123,9 @@ def _decode_tokens(members: dict[str, Any]) -> TokenResponse:
         return TokenResponse.decode({name: value for name, value in members.items() if name != "scope"})
 
 
-def _send(transport: Transport, method: str, url: str, **rest: Any) -> Answer:
+def _send(transport: Transport, method: str, url: str, *, entry: ProviderSettings | None = None, **rest: Any) -> Answer:
     try:
+        transport = guarded(transport, entry) if entry else transport
         return transport.request(method, url, **rest)
     except TransportError as error:
         raise ProviderUnavailable(str(error)) from None
@@ -125,9 +136,10 @@ def get_provider(slug: str, *, settings: Settings, transport: Transport) -> Prov
 
     Raises UnknownProvider, or ProviderUnavailable where its metadata can't be read.
     """
-    entry = settings.providers.get(slug)
+    entry = find_entry(slug, settings=settings)
     if entry is None:
-        raise UnknownProvider(f"There is no provider {slug!r} in PKCE_AUTH['PROVIDERS'].")
+        raise UnknownProvider(f"There is no provider {slug!r} in PKCE_AUTH['PROVIDERS'] or in the admin.")
+    transport = guarded(transport, entry)
     explicit = bool(entry.authorize_url and entry.token_url)
     metadata = None if explicit else _metadata(entry, transport)
     return Provider(
@@ -151,15 +163,28 @@ def _credentials(entry: ProviderSettings, metadata: ServerMetadata | None) -> Cl
     return ClientCredentials(entry.client_id, None if method == NONE else entry.client_secret, method)
 
 
-_documents: dict[str, tuple[float, ServerMetadata]] = {}
+@dataclass(slots=True)
+class _Document:
+    """What one issuer published, and until when (``time.monotonic()``) it is not asked again."""
+
+    metadata: ServerMetadata | None
+    until: float
+    fault: str = ""
+
+
+_documents: dict[tuple[str, bool], _Document] = {}
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})")
 
 
 def _metadata(entry: ProviderSettings, transport: Transport) -> ServerMetadata:
-    """Return the issuer's metadata, kept in this process for an hour; raises ProviderUnavailable."""
-    until, metadata = _documents.get(entry.issuer, (0.0, None))
-    if metadata is None or time.monotonic() >= until:
-        metadata = _fetch_metadata(entry.issuer, transport)
-        _documents[entry.issuer] = (time.monotonic() + METADATA_SECONDS, metadata)
+    """Return the issuer's metadata, kept in this process for its HTTP lifetime; raises ProviderUnavailable."""
+    key = (entry.issuer, entry.from_admin)
+    kept = _documents.get(key)
+    if kept is None or time.monotonic() >= kept.until:
+        kept = _documents[key] = _fetch_or_keep(entry.issuer, transport, kept)
+    metadata = kept.metadata
+    if metadata is None:
+        raise ProviderUnavailable(kept.fault)
     if S256 not in metadata.code_challenge_methods and not entry.rejects_pkce:
         raise ProviderUnavailable(
             f"{entry.issuer} does not say that it supports PKCE with S256; without it a stolen code can be used. "
@@ -168,17 +193,32 @@ def _metadata(entry: ProviderSettings, transport: Transport) -> ServerMetadata:
     return metadata
 
 
-def _fetch_metadata(issuer: str, transport: Transport) -> ServerMetadata:
+def _fetch_or_keep(issuer: str, transport: Transport, kept: _Document | None) -> _Document:
+    """Fetch anew; while that fails, the old document serves, and a dead server costs one visitor a wait and not all."""
+    try:
+        metadata, seconds = _fetch_metadata(issuer, transport)
+    except ProviderUnavailable as error:
+        again = time.monotonic() + RETRY_SECONDS
+        return _Document(kept.metadata if kept else None, again, str(error))
+    return _Document(metadata, time.monotonic() + seconds)
+
+
+def _fetch_metadata(issuer: str, transport: Transport) -> tuple[ServerMetadata, float]:
     for url in well_known_urls(issuer):
         answer = _send(transport, "GET", url)
         document = answer.json() if answer.status == 200 else None
         # Many a site answers any address with 200 and its home page.
         if isinstance(document, dict):
             try:
-                return _checked(ServerMetadata.decode(document, issuer=issuer))
+                return _checked(ServerMetadata.decode(document, issuer=issuer)), _lifetime(answer)
             except OAuthError as error:
                 raise ProviderUnavailable(f"{issuer}: {error.description}") from None
     raise ProviderUnavailable(f"{issuer} publishes no metadata; name its authorize_url and token_url in the settings.")
+
+
+def _lifetime(answer: Answer) -> float:
+    said = _MAX_AGE.search(answer.headers.get("cache-control", "").lower())
+    return min(max(int(said[1]) if said else METADATA_SECONDS, MIN_METADATA_SECONDS), MAX_METADATA_SECONDS)
 
 
 def _checked(metadata: ServerMetadata) -> ServerMetadata:

@@ -33,6 +33,7 @@ from .errors import ConnectError, ProviderRefused, ProviderUnavailable
 from .models import ConnectAttempt, Connection
 from .policy import ClientPolicy
 from .providers import UnknownProvider
+from .registry import all_entries, find_entry
 
 logger = logging.getLogger("django_pkce_auth.client")
 
@@ -63,7 +64,7 @@ def log_in(request: HttpRequest, provider: str) -> HttpResponseBase:
 
 def _start(request: HttpRequest, slug: str, *, login: bool) -> HttpResponseBase:
     settings = conf.settings()
-    entry = settings.providers.get(slug)
+    entry = find_entry(slug, settings=settings)
     if entry is None or (login and not entry.login):
         return _problem(request, _("There is no such account to connect here."), reason="unknown provider", status=404)
     asked = request.POST if request.method == "POST" else request.GET
@@ -174,7 +175,8 @@ def index(request: HttpRequest) -> HttpResponseBase:
     settings = conf.settings()
     if request.method == "POST":
         return _disconnect(request, settings)
-    names = {slug: entry.display_name for slug, entry in settings.providers.items()}
+    entries = all_entries(settings=settings)
+    names = {slug: entry.display_name for slug, entry in entries.items()}
     if "disconnect" in request.GET:
         row = _named(request, request.GET["disconnect"])
         if row is None:
@@ -182,14 +184,13 @@ def index(request: HttpRequest) -> HttpResponseBase:
         context = {"row": row, "provider_name": names.get(row.provider, row.provider)}
         return render(request, "pkce_auth/disconnect.html", context)
     context = {
-        "connections": [_describe(row, settings) for row in _mine(request).order_by("provider", "pk")],
+        "connections": [_describe(row, entries.get(row.provider)) for row in _mine(request).order_by("provider", "pk")],
         "providers": [{"slug": slug, "name": name} for slug, name in names.items()],
     }
     return render(request, "pkce_auth/connections.html", context)
 
 
-def _describe(row: Connection, settings: conf.Settings) -> dict[str, Any]:
-    entry = settings.providers.get(row.provider)
+def _describe(row: Connection, entry: conf.ProviderSettings | None) -> dict[str, Any]:
     return {
         "row": row,
         "name": entry.display_name if entry else row.provider,
@@ -205,7 +206,7 @@ def _disconnect(request: HttpRequest, settings: conf.Settings) -> HttpResponseBa
     policy: ClientPolicy = conf.policy(settings.client_policy)
     if disconnect(row, settings=settings, transport=policy.transport()):
         return HttpResponseRedirect(_home())
-    entry = settings.providers.get(row.provider)
+    entry = find_entry(row.provider, settings=settings)
     context = {"provider_name": entry.display_name if entry else row.provider}
     return render(request, "pkce_auth/disconnected.html", context)
 
@@ -226,7 +227,7 @@ def _next(request: HttpRequest) -> str:
 
 def _again(request: HttpRequest, slug: str) -> str:
     """Where to start again: who is not signed in came to log in, if the provider is one for that."""
-    entry = conf.settings().providers.get(slug)
+    entry = find_entry(slug, settings=conf.settings())
     login = entry is not None and entry.login and not request.user.is_authenticated
     return flow.start_url(slug, login=login)
 

@@ -13,6 +13,7 @@ from django.template.context import Context
 from .. import conf
 from ..client.errors import ProviderUnavailable
 from ..client.flow import authorization_url, safe_next, start_url
+from ..client.registry import find_entry
 
 logger = logging.getLogger("django_pkce_auth.client")
 register = template.Library()
@@ -51,7 +52,7 @@ def login_url(context: Context, provider: str, next: str = "") -> str:
 
 
 def _button(context: Context, provider: str, next: str, label: str) -> dict[str, Any]:
-    entry = conf.settings().providers.get(provider)
+    entry = find_entry(provider, settings=conf.settings())
     if entry is None:
         raise template.TemplateSyntaxError(f"PKCE_AUTH['PROVIDERS'] has no {provider!r}.")
     return {

@@ -44,12 +44,12 @@ def test_page_shows_no_token(signed_in: Browser, connection: Connection) -> None
 def test_page_takes_as_many_queries_for_many_accounts_as_for_one(
     signed_in: Browser, connection: Connection, alice: Any, django_assert_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         page(signed_in)
     Connection.objects.bulk_create(
         Connection(user=alice, provider="acme", label=f"account {number}", raw_access_token="t") for number in range(20)
     )
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert "account 19" in page(signed_in)
 
 

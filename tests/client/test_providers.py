@@ -72,12 +72,39 @@ def test_document_is_fetched_once_an_hour(acme: Acme, monkeypatch: pytest.Monkey
     assert len(acme.sent) == 2
 
 
-def test_document_that_could_not_be_read_is_asked_for_again(acme: Acme) -> None:
+def test_document_that_could_not_be_read_is_asked_for_again_after_a_while(acme: Acme, monkeypatch: Any) -> None:
+    monkeypatch.setattr(providers, "RETRY_SECONDS", 0)
     acme.answers[ISSUER + RFC8414] = TransportError("https://acme.example did not answer: ReadTimeout.")
     with pytest.raises(ProviderUnavailable, match="ReadTimeout"):
         get(acme)
     publish(acme)
     assert get(acme).token_url
+
+
+def test_dead_server_is_left_alone_for_a_while(acme: Acme) -> None:
+    acme.answers[ISSUER + RFC8414] = TransportError("https://acme.example did not answer: ReadTimeout.")
+    for _ in range(5):
+        with pytest.raises(ProviderUnavailable, match="ReadTimeout"):
+            get(acme)
+    assert len(acme.sent) == 1
+
+
+def test_old_document_serves_while_the_server_is_down(acme: Acme) -> None:
+    publish(acme)
+    before = get(acme)
+    for document in providers._documents.values():
+        document.until = 0.0
+    acme.answers[ISSUER + RFC8414] = TransportError("https://acme.example did not answer: ReadTimeout.")
+    assert get(acme) == before
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("", 3600), ("max-age=600", 600), ("public, max-age=0", 60), ("MAX-AGE=999999999", 86400), ("s-maxage=9", 3600)],
+)
+def test_document_is_kept_for_its_http_lifetime(header: str, seconds: int) -> None:
+    answer = Answer(200, b"{}", {"cache-control": header} if header else {})
+    assert providers._lifetime(answer) == seconds
 
 
 @pytest.mark.parametrize("issuer", ["https://evil.example", f"{ISSUER}/", "https://ACME.example", None, 1, [ISSUER]])
