@@ -18,7 +18,11 @@ from .protocol.scopes import is_scope_token
 
 @register("pkce_auth")
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """E001 unusable, E002 unknown key, E003 not https, E004 keys, E005 bad key, E006 scope, E007 policy."""
+    """Everything that the settings file alone decides.
+
+    E001 the settings can't be used, E002 an unknown key, E003 an issuer that is not https, E004 no encryption keys,
+    E005 an encryption key that is none, E006 a scope that can't be one, E007 a policy that is no subclass of ours.
+    """
     try:
         settings = conf.settings()
     except ImproperlyConfigured as error:
