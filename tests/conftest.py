@@ -12,6 +12,9 @@ from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import Client, RedirectURI
 from tests.four_steps import REDIRECT_URI, App, approve
 
+# Where the package is installed its entry point names the same module, which is then loaded once.
+pytest_plugins = ["django_pkce_auth.pytest_plugin"]
+
 
 @pytest.fixture(autouse=True)
 def no_purge_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,8 @@ ROOMS: dict[str, set[str]] = {
     "redirects": {"protocol", "conf"},
     "server": {"protocol", *SHARED},
     "client": {"protocol", *SHARED},
+    "pytest_plugin": {"testing"},
+    "testing": {"protocol", *SHARED, "client", "server"},
     "resource": {"protocol", *SHARED, "server.models", "server.querysets"},
 }
 CLOCK_AND_CHANCE = {"time", "random", "os", "socket", "secrets", "uuid", "asyncio", "threading", "subprocess", "io"}

@@ -1,0 +1,232 @@
+"""An authorization server in this process: strict as a good one, and as bad as a test wants it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from django.conf import settings as django_settings
+from django.test import Client as TestClient
+from django.test import override_settings
+
+from ..client.models import Connection
+from ..client.policy import ClientPolicy
+from ..conf import policy as policy_of
+from ..conf import settings as current_settings
+from ..protocol.client_authentication import ClientCredentials
+from ..protocol.errors import OAuthError
+from ..protocol.parameters import Parameters
+from ..protocol.pkce import code_challenge
+from ..secrets import generate
+from ..transport import Answer, TransportError
+
+ISSUER = "https://fake-provider.example"
+CLIENT_ID, CLIENT_SECRET = "fake-client", "fake-client-secret-0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What reached the provider."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    form: Mapping[str, str] = field(repr=False)
+
+
+@dataclass
+class FakeProvider:
+    """The provider ``slug``. Change ``userinfo``, ``scope``, ``expires_in`` or ``rotates``; script its next answers.
+
+    ``requests`` holds every request that reached it. It checks client authentication, redirect URI, PKCE, and that a
+    code or a rotated refresh token is used once, and answers as RFC 6749 says.
+    """
+
+    slug: str = "fake"
+    userinfo: dict[str, Any] = field(default_factory=lambda: {"sub": "fake-1", "name": "Fay Ke"})
+    scope: str | None = None
+    expires_in: int | None = 3600
+    rotates: bool = True
+    requests: list[Request] = field(default_factory=list)
+    _next: list[Answer | Exception] = field(default_factory=list)
+    _changes: dict[str, Any] = field(default_factory=dict)
+    _codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    _refresh_tokens: dict[str, str] = field(default_factory=dict)
+    _access_tokens: set[str] = field(default_factory=set)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The entry of ``PKCE_AUTH["PROVIDERS"]`` that leads here."""
+        return {
+            "name": "Fake",
+            "issuer": ISSUER,
+            "authorize_url": f"{ISSUER}/authorize",
+            "token_url": f"{ISSUER}/token",
+            "revoke_url": f"{ISSUER}/revoke",
+            "userinfo_url": f"{ISSUER}/userinfo",
+            "api_base_url": f"{ISSUER}/api/",
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "scopes": ["profile"],
+            "login": True,
+            "create_users": True,
+        }
+
+    # What a test scripts.
+
+    def answer_next(self, body: object = b"", *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Answer the next request with this: bytes as they are, anything else as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self._next.append(Answer(status, raw, headers or {}))
+
+    def refuse_next(self, error: str, *, status: int = 400) -> None:
+        """Answer the next request with this OAuth error, ``invalid_grant`` say."""
+        self.answer_next({"error": error}, status=status)
+
+    def time_out_next(self) -> None:
+        """Let the next request have no answer."""
+        self._next.append(TransportError(f"{ISSUER} did not answer: ReadTimeout."))
+
+    def change_tokens(self, **members: Any) -> None:
+        """Change members of every token response from now on; None takes one out."""
+        self._changes |= members
+
+    def forget_refresh_tokens(self) -> None:
+        """Refuse every refresh token that was given, as after the user ended the access there."""
+        self._refresh_tokens.clear()
+
+    # What a user does.
+
+    def authorize(self, location: str, *, error: str = "") -> str:
+        """Agree at the provider (or answer with ``error``); return where the browser is sent back to."""
+        asked = dict(parse_qsl(urlsplit(location).query))
+        assert asked.get("client_id") == CLIENT_ID, f"the link has another client_id: {asked.get('client_id')}"
+        assert asked.get("response_type") == "code", "the link has another response_type than code"
+        assert asked.get("code_challenge_method") == "S256", "the link has no S256 code_challenge"
+        answer = {"state": asked["state"], "iss": ISSUER}
+        if error:
+            return f"{asked['redirect_uri']}?{urlencode({'error': error, **answer})}"
+        code = generate()
+        self._codes[code] = asked
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, **answer})}"
+
+    def connect(self, browser: TestClient, **fields: str) -> Connection:
+        """Walk the whole flow with a signed-in test client; return the connection, or raise AssertionError."""
+        self._walk(browser, f"/connect/{self.slug}/", fields)
+        return Connection.objects.filter(provider=self.slug).latest("updated_at")
+
+    def log_in(self, browser: TestClient, **fields: str) -> Connection:
+        """Log an anonymous test client in through the account; return the connection."""
+        self._walk(browser, f"/connect/{self.slug}/login", fields)
+        return Connection.objects.filter(provider=self.slug).latest("updated_at")
+
+    def _walk(self, browser: TestClient, start: str, fields: dict[str, str]) -> None:
+        begun = browser.post(start, fields)
+        assert begun.status_code == 303, f"{start} answered {begun.status_code}, not with a redirect to the provider"
+        back = urlsplit(self.authorize(begun["Location"]))
+        done = browser.get(f"{back.path}?{back.query}")
+        assert done.status_code == 302, f"the callback answered {done.status_code}: {done.content[:2000]!r}"
+
+    # The transport: what our client side sends.
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        form: Iterable[tuple[str, str | None]] | None = None,
+    ) -> Answer:
+        sent = Request(method, urlsplit(url).path, headers or {}, {name: value for name, value in form or () if value})
+        self.requests.append(sent)
+        if self._next:
+            scripted = self._next.pop(0)
+            if isinstance(scripted, Exception):
+                raise scripted
+            return scripted
+        answers = {"/token": self._token, "/userinfo": self._userinfo, "/revoke": self._revoke}
+        return answers[sent.path](sent) if sent.path in answers else _json({"error": "not_found"}, 404)
+
+    def _token(self, sent: Request) -> Answer:
+        try:
+            given = ClientCredentials.decode(sent.headers.get("Authorization"), Parameters.of(**sent.form))
+        except OAuthError as error:
+            return _json({"error": error.error}, 401)
+        if (given.client_id, given.client_secret) != (CLIENT_ID, CLIENT_SECRET):
+            return _json({"error": "invalid_client"}, 401)
+        if sent.form.get("grant_type") == "refresh_token":
+            return self._refresh(sent)
+        asked = self._codes.pop(sent.form.get("code", ""), None)
+        verifier = sent.form.get("code_verifier", "")
+        if asked is None or asked["redirect_uri"] != sent.form.get("redirect_uri"):
+            return _json({"error": "invalid_grant"}, 400)
+        if code_challenge(verifier) != asked["code_challenge"]:
+            return _json({"error": "invalid_grant"}, 400)
+        return self._tokens(asked.get("scope", ""))
+
+    def _refresh(self, sent: Request) -> Answer:
+        raw = sent.form.get("refresh_token", "")
+        scope = self._refresh_tokens.get(raw)
+        if scope is None:
+            return _json({"error": "invalid_grant"}, 400)
+        if self.rotates:
+            del self._refresh_tokens[raw]
+        return self._tokens(scope)
+
+    def _tokens(self, scope: str) -> Answer:
+        access_token, refresh_token = generate(), generate()
+        self._access_tokens.add(access_token)
+        self._refresh_tokens[refresh_token] = scope
+        members = {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+            "refresh_token": refresh_token,
+            "scope": scope if self.scope is None else self.scope,
+        } | self._changes
+        return _json({name: value for name, value in members.items() if value is not None})
+
+    def _userinfo(self, sent: Request) -> Answer:
+        token = sent.headers.get("Authorization", "").removeprefix("Bearer ")
+        return _json(self.userinfo) if token in self._access_tokens else _json({"error": "invalid_token"}, 401)
+
+    def _revoke(self, sent: Request) -> Answer:
+        self._refresh_tokens.pop(sent.form.get("token", ""), None)
+        self._access_tokens.discard(sent.form.get("token", ""))
+        return Answer(200, b"")
+
+
+def _json(members: object, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(members).encode(), {"content-type": "application/json"})
+
+
+@contextmanager
+def fake_provider(slug: str = "fake") -> Iterator[FakeProvider]:
+    """Set a ``FakeProvider`` up under ``slug`` for the block: no request leaves the process.
+
+    Everything else of ``PKCE_AUTH`` stays, and so does what your client policy decides, but for its transport.
+    """
+    provider = FakeProvider(slug)
+    ours: dict[str, Any] = django_settings.PKCE_AUTH
+    chosen: ClientPolicy = policy_of(current_settings().client_policy)
+
+    over = type("OverFakeProvider", (type(chosen),), {"transport": lambda self: provider})
+    # A setting names its class by a dotted path, so the class needs a place in a module.
+    setattr(sys.modules[__name__], over.__name__, over)
+    changed = {
+        **ours,
+        "PROVIDERS": {**ours.get("PROVIDERS", {}), slug: provider.settings},
+        "CLIENT_POLICY": f"{__name__}.{over.__name__}",
+    }
+    changed.setdefault("ENCRYPTION_KEYS", [])
+    if not changed["ENCRYPTION_KEYS"]:
+        from cryptography.fernet import Fernet
+
+        changed["ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()]
+    with override_settings(PKCE_AUTH=changed):
+        yield provider
