@@ -91,6 +91,7 @@ class ConnectionAdmin(ConnectionModelAdmin):
     list_display = ("provider", "user", "label", "status", "created_at", "last_used_at")
     list_filter = ("status",)
     list_select_related = ("user",)
+    raw_id_fields = ("user",)
     search_fields = ("provider", "label", "subject")
     show_full_result_count = False
     actions = ("revoke",)

@@ -12,7 +12,14 @@ class ConnectError(Exception):
 
 
 class ProviderUnavailable(ConnectError):
-    """The provider did not answer, or not usably. Nothing was changed; a later try can succeed."""
+    """The provider did not answer, or not usably. Nothing was changed; a later try can succeed.
+
+    ``retry_after`` is in seconds where the provider said so, else 0.
+    """
+
+    def __init__(self, text: str, *, retry_after: int = 0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class ReconnectRequired(ConnectError):

@@ -97,8 +97,11 @@ class Provider:
         form = [*pairs, *self.credentials.parameters()]
         answer = _send(transport, "POST", self.token_url, entry=self.settings, headers=headers, form=form)
         members = answer.json()
-        if not isinstance(members, dict) or answer.status >= 500:
-            raise ProviderUnavailable(f"The token endpoint answered {answer.status} with no JSON that could be used.")
+        if not isinstance(members, dict) or answer.status >= 500 or answer.status == 429:
+            raise ProviderUnavailable(
+                f"The token endpoint answered {answer.status} with nothing that could be used.",
+                retry_after=_retry_after(answer),
+            )
         try:
             if answer.status != 200:
                 raise decode_error(members)
@@ -107,6 +110,14 @@ class Provider:
             # Some servers repeat what they were sent in their error texts, and ours go to the log.
             sent = [self.credentials.client_secret, *(value for name, value in form if name in _SECRET_PARAMETERS)]
             raise ProviderRefused(error.error, error.description, secrets=sent) from None
+
+
+def _retry_after(answer: Answer) -> int:
+    """Return the seconds that a 429 or 503 asks for (RFC 9110 §10.2.3), at most a day; a date counts as a minute."""
+    said = answer.headers.get("retry-after", "").strip()
+    if not said:
+        return 0
+    return min(int(said), 86_400) if said.isascii() and said.isdigit() and len(said) < 10 else 60
 
 
 _SECRET_PARAMETERS = frozenset({"code", "code_verifier", "refresh_token"})

@@ -34,6 +34,9 @@ AHEAD = timedelta(seconds=60)
 CLAIM = timedelta(seconds=15)
 """How long one refresh may take before another process may try; longer than the transport's deadline."""
 POLL_SECONDS = 0.05
+BACKOFF_SECONDS = (0.2, 0.8)
+PATIENCE_SECONDS = 4.0
+"""No new try begins later than this; with the deadline of the last one it stays within the claim."""
 USE_INTERVAL = timedelta(minutes=5)
 
 
@@ -129,13 +132,29 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
 def _ask(connection: Connection, provider: Provider, transport: Transport, now: datetime) -> TokenResponse | None:
     """Return the new tokens, or None where the old ones were replaced while we asked."""
     try:
-        return provider.refresh(RefreshTokenRequest(connection.raw_refresh_token), transport=transport)
+        return _patiently(provider, RefreshTokenRequest(connection.raw_refresh_token), transport)
     except ProviderRefused as error:
         if error.error != "invalid_grant":
             raise ProviderUnavailable(f"{connection.provider} refused the refresh: {error}") from None
     if not _break(connection, now):
         return None
     raise ReconnectRequired(f"{connection.provider} no longer honours connection {connection.pk}.")
+
+
+def _patiently(provider: Provider, request: RefreshTokenRequest, transport: Transport) -> TokenResponse:
+    """Ask, and ask again after a short pause where no usable answer came; the last failure is raised.
+
+    The same refresh token is sent again: had the lost answer rotated it, a server allows its retry or refuses it.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    for pause in BACKOFF_SECONDS:
+        try:
+            return provider.refresh(request, transport=transport)
+        except ProviderUnavailable as error:
+            if error.retry_after or time.monotonic() + pause > end:
+                raise
+            time.sleep(pause)
+    return provider.refresh(request, transport=transport)
 
 
 def _claim(connection: Connection, claim: datetime, now: datetime) -> bool:

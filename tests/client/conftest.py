@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from django_pkce_auth.client import providers
+from django_pkce_auth.client import providers, refresh
 from django_pkce_auth.client.models import Connection
 from tests.client.acme import Acme, InProcessPolicy, connect
 
@@ -26,6 +26,12 @@ def pkce_auth(settings: Any) -> Any:
 
     change.provider = provider  # type: ignore[attr-defined]
     return change
+
+
+@pytest.fixture(autouse=True)
+def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refresh is tried once, but where a test is about the tries."""
+    monkeypatch.setattr(refresh, "BACKOFF_SECONDS", ())
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth.client import refresh
 from django_pkce_auth.client.errors import ProviderUnavailable, ReconnectRequired
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.testing import FakeProvider
@@ -61,7 +62,8 @@ def test_wrong_client_secret_is_refused(fake_provider: FakeProvider) -> None:
     assert token_request(fake_provider, "wrong", grant_type="authorization_code", code="x") == 401
 
 
-def test_scripted_failures_come_once(fake_provider: FakeProvider, signed_in: Browser) -> None:
+def test_scripted_failures_come_once(fake_provider: FakeProvider, signed_in: Browser, monkeypatch: Any) -> None:
+    monkeypatch.setattr(refresh, "BACKOFF_SECONDS", ())
     connection = due(fake_provider.connect(signed_in))
     fake_provider.answer_next(status=503)
     with pytest.raises(ProviderUnavailable):
