@@ -39,14 +39,22 @@ def find(provider: Provider, account: Account) -> Connection | None:
 
 def store(completed: Completed, *, user: Any, now: datetime) -> Connection:
     """Keep the tokens on the user's connection of that account, new or as it was; raises AccountTaken."""
-    using = router.db_for_write(Connection)
     try:
-        with transaction.atomic(using=using):
-            return _store(completed, user, now, using)
+        return store_once(completed, user=user, now=now)
     except IntegrityError:
         # Another request stored the same account since we looked; now it is there to be found.
-        with transaction.atomic(using=using):
-            return _store(completed, user, now, using)
+        return store_once(completed, user=user, now=now)
+
+
+def store_once(completed: Completed, *, user: Any, now: datetime) -> Connection:
+    """Like ``store``, but raises IntegrityError where another request stores the same account at this moment.
+
+    For callers in a transaction of their own, all of which they must then undo before the next try: MariaDB keeps the
+    lock on the other's row until then, and of several that keep it none could go on.
+    """
+    using = router.db_for_write(Connection)
+    with transaction.atomic(using=using):
+        return _store(completed, user, now, using)
 
 
 def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connection:

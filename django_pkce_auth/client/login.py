@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import login as django_login
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -34,7 +34,7 @@ def log_in(request: HttpRequest, completed: Completed, *, policy: ClientPolicy, 
         )
     try:
         connection = _connection(request, completed, policy, now)
-    except connections.AccountTaken:
+    except (connections.AccountTaken, IntegrityError):
         # Another tab created the user for this account since we looked.
         connection = _connection(request, completed, policy, now)
     if not request.user.is_authenticated:
@@ -60,4 +60,4 @@ def _connection(request: HttpRequest, completed: Completed, policy: ClientPolicy
         user: Any = policy.create_user(provider, account) if known is None else known.user
         if not user.is_active:
             raise LoginRefused(_("The user that this account belongs to is deactivated."))
-        return connections.store(completed, user=user, now=now)
+        return connections.store_once(completed, user=user, now=now)
