@@ -11,7 +11,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Client, ClientSecret
-from .read_only import code
 
 # Generic for the type checker alone; at run time Django's classes are not.
 if TYPE_CHECKING:
@@ -40,8 +39,9 @@ class ClientSecretInline(TabularInline):
     model = ClientSecret
     form = ClientSecretForm
     verbose_name_plural = _("Secrets: to replace one, add another, and end the old one when it is no longer used")
-    fields = ("shown", "created_at", "last_used_at", "expires_at", "end_now")
-    readonly_fields = ("shown", "created_at", "last_used_at")
+    # Each row is headed by its fingerprint.
+    fields = ("created_at", "last_used_at", "expires_at", "end_now")
+    readonly_fields = ("created_at", "last_used_at")
     raw_id_fields = ("client",)
     ordering = ("created_at",)
     extra = 0
@@ -60,7 +60,3 @@ class ClientSecretInline(TabularInline):
     @admin.display(description=_("End now"))
     def end_now(self, obj: ClientSecret) -> str:
         return "-"
-
-    @admin.display(description=_("fingerprint"))
-    def shown(self, obj: ClientSecret) -> str:
-        return code(obj.fingerprint)

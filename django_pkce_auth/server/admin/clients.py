@@ -24,6 +24,7 @@ from ..clients import add_secret, set_redirect_uris
 from ..models import Client, Consent, TokenFamily
 from .client_form import ClientForm
 from .client_secrets import ClientSecretInline
+from .read_only import WhetherSet
 
 # Generic for the type checker alone; at run time Django's classes are not.
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ else:
 class ClientAdmin(ModelAdmin):
     form = ClientForm
     list_display = ("name", "client_id", "type", "is_verified", "first_party", "created_at", "disabled_at")
-    list_filter = ("type", "first_party", ("disabled_at", admin.EmptyFieldListFilter))
+    list_filter = ("type", "first_party", ("disabled_at", WhetherSet))
     search_fields = ("name", "client_id")
     show_full_result_count = False
     raw_id_fields = ("registered_by", "service_user")

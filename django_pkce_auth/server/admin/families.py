@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 
 from ..models import AccessToken, RefreshToken, TokenFamily
 from ..revoke import revoke_families
-from .read_only import ReadOnlyAdmin, code, scopes
+from .read_only import ReadOnlyAdmin, WhetherSet, code, scopes
 
 NEWEST = 10
 """How many tokens of each kind a family's page shows; the rest is behind a link."""
@@ -29,10 +29,10 @@ NEWEST = 10
 @admin.register(TokenFamily)
 class TokenFamilyAdmin(ReadOnlyAdmin):
     client_lookup, user_lookup = "client", "user"
-    list_display = ("pk", "client", "user", "scopes", "created_at", "last_used_at", "is_live", "revoked_reason")
-    list_display_links = ("pk",)
+    list_display = ("id", "client", "user", "scopes", "created_at", "last_used_at", "is_live", "revoked_reason")
+    list_display_links = ("id",)
     list_select_related = ("client", "user")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "revoked_reason")
+    list_filter = (("revoked_at", WhetherSet), "revoked_reason")
     raw_id_fields = ("client", "user")
     ordering = ("-pk",)
     actions = ("revoke",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -71,6 +72,14 @@ class ReadOnlyAdmin(ModelAdmin):
         match = request.resolver_match
         own = f"{self.opts.app_label}_{self.opts.model_name}_"
         return match is not None and (match.url_name or "").startswith(own)
+
+
+class WhetherSet(admin.EmptyFieldListFilter):
+    """Django's filter by whether a column is NULL, in words for a moment that came or did not."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice, words in zip(super().choices(changelist), (_("All"), _("No"), _("Yes")), strict=True):
+            yield {**choice, "display": words}
 
 
 def users_named(term: str) -> QuerySet[Any]:
