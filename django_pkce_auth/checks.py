@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
 from . import conf
@@ -93,6 +98,90 @@ def _policies(settings: conf.Settings) -> list[CheckMessage]:
             message = f"PKCE_AUTH[{key!r}] is {dotted!r}, which is no subclass of {base}."
             found.append(Error(message, hint="Write the dotted path of your subclass.", id="pkce_auth.E007"))
     return found
+
+
+@register("pkce_auth")
+def check_project(**kwargs: Any) -> list[CheckMessage]:
+    """What the project around us must have.
+
+    E008 the URLs are not included, E009 a middleware is missing, W010 the log-in page can't be found.
+    """
+    found: list[CheckMessage] = []
+    try:
+        reverse("pkce_auth:token")
+    except NoReverseMatch:
+        hint = 'Add path("", include("django_pkce_auth.urls")) to the URLconf.'
+        found.append(Error("The URLs of django_pkce_auth are not included.", hint=hint, id="pkce_auth.E008"))
+    installed = [import_string(dotted) for dotted in django_settings.MIDDLEWARE]
+    for needed in (SessionMiddleware, AuthenticationMiddleware):
+        if not any(isinstance(each, type) and issubclass(each, needed) for each in installed):
+            message = f"{needed.__name__} is not in MIDDLEWARE: nobody could be signed in on the consent page."
+            hint = f"Add '{needed.__module__}.{needed.__name__}'."
+            found.append(Error(message, hint=hint, id="pkce_auth.E009"))
+    if not _leads_somewhere(django_settings.LOGIN_URL):
+        message = f"LOGIN_URL is {django_settings.LOGIN_URL!r}, which seems to lead nowhere: visitors could not log in."
+        hint = "Point it to your log-in page; 'admin:login' is one, where the admin is in use."
+        found.append(Warning(message, hint=hint, id="pkce_auth.W010"))
+    return found
+
+
+def _leads_somewhere(login_url: str) -> bool:
+    try:
+        parts = urlsplit(resolve_url(login_url))
+        return bool(parts.netloc) or bool(resolve(parts.path))
+    except (NoReverseMatch, Resolver404):
+        return False
+
+
+@register("pkce_auth", deploy=True)
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """What matters once more than one process serves the project.
+
+    W020 failures are counted in each process alone, W021 a proxy's https is not seen.
+    """
+    found: list[CheckMessage] = []
+    backend = str(django_settings.CACHES.get("default", {}).get("BACKEND", ""))
+    if backend.endswith(("LocMemCache", "DummyCache")):
+        message = f"The brake on failed attempts counts in {backend}: in each process by itself, or not at all."
+        hint = "Set CACHES['default'] to a cache that all processes share."
+        found.append(Warning(message, hint=hint, id="pkce_auth.W020"))
+    try:
+        is_https = conf.settings().issuer.startswith("https://")
+    except ImproperlyConfigured:
+        is_https = False
+    if is_https and not django_settings.SECURE_PROXY_SSL_HEADER and not django_settings.SECURE_SSL_REDIRECT:
+        message = "ISSUER is https, but Django is told neither to redirect to https nor how a proxy says that it was."
+        hint = "Set SECURE_PROXY_SSL_HEADER behind a proxy that ends TLS, or SECURE_SSL_REDIRECT where Django sees it."
+        found.append(Warning(message, hint=hint, id="pkce_auth.W021"))
+    return found
+
+
+@register(Tags.database, "pkce_auth")
+def check_client_scopes(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W022 a client has a scope that the settings do not know."""
+    from .server.models import Client
+
+    try:
+        known = set(conf.settings().scopes)
+    except ImproperlyConfigured:
+        return []
+    alias = router.db_for_write(Client)
+    if alias not in (databases or ()):
+        return []
+    try:
+        rows = list(Client.objects.using(alias).exclude(scope="").values_list("client_id", "scope"))
+    except DatabaseError:
+        return []  # the first migrate runs the checks before there is a table
+    return [
+        Warning(
+            f"The client {client_id} may ask for {gone!r}, which is not in PKCE_AUTH['SCOPES']; it is never granted.",
+            hint="Bring the scope back, or take it from the client.",
+            id="pkce_auth.W022",
+        )
+        for client_id, scope in rows
+        for gone in scope.split()
+        if gone not in known
+    ]
 
 
 @register(Tags.database, "pkce_auth")

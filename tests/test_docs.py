@@ -40,7 +40,9 @@ def _render(text: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", PAGES)
-def test_snippets_of_a_page_run_in_their_order(page: str) -> None:
+def test_snippets_of_a_page_run_in_their_order(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REPORT_JOB_SECRET", "0123456789abcdef0123456789abcdef")
     names: dict[str, Any] = {"__name__": page}
     with override_settings(PKCE_AUTH=settings.PKCE_AUTH):
         for language, text in _blocks(page):

@@ -1,9 +1,10 @@
-"""manage.py pkce_client create|list|add-secret|disable"""
+"""manage.py pkce_client create|list|add-secret|disable|apply"""
 
 from __future__ import annotations
 
 import json
 import os
+import tomllib
 from argparse import ArgumentParser
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from ... import conf
 from ...secrets import generate
+from ...server.apply import apply_clients
 from ...server.clients import add_secret, clean_client_id, clean_redirect_uris, clean_scope, set_redirect_uris
 from ...server.models import Client
 
@@ -22,7 +24,7 @@ class Command(BaseCommand):
     help = "Register and manage OAuth clients of this authorization server."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|add-secret|disable")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|add-secret|disable|apply")
         create = actions.add_parser("create", help="Register a client; its secret is printed once.")
         create.add_argument("name", help="The name that people read when they are asked for access.")
         create.add_argument("--client-id", help="Generated if left out.")
@@ -36,11 +38,13 @@ class Command(BaseCommand):
         listing = actions.add_parser("list", help="List the clients; secrets are shown by fingerprint.")
         added = actions.add_parser("add-secret", help="Add a secret; those that the client has keep working.")
         disabled = actions.add_parser("disable", help="End the client's access at once.")
+        applied = actions.add_parser("apply", help="Make the clients as a TOML file says; again: no change.")
+        applied.add_argument("file", help="Its [[client]] tables; secrets come from the variables they name.")
         for action in (added, disabled):
             action.add_argument("client_id")
         for action in (create, added):
             action.add_argument("--secret-env", metavar="VAR", help="Take a generated secret from this variable.")
-        for action in (create, listing, added, disabled):
+        for action in (create, listing, added, disabled, applied):
             action.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
@@ -91,6 +95,17 @@ class Command(BaseCommand):
             client.disabled_at = timezone.now()
             client.save(update_fields=["disabled_at"])
         return self._describe(client)
+
+    def _apply(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        try:
+            with open(options["file"], "rb") as file:
+                document = tomllib.load(file)
+        except OSError as error:
+            raise CommandError(f"{options['file']} can't be read: {error.strerror}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CommandError(f"{options['file']} is no TOML: {error}.") from None
+        done = apply_clients(document, registry=conf.settings().scopes, environ=os.environ, now=timezone.now())
+        return [{"client_id": client_id, "outcome": outcome} for client_id, outcome in done]
 
     def _client(self, client_id: str) -> Client:
         known = Client.objects.known(client_id)

@@ -1,0 +1,128 @@
+"""Clients as a file says: the same file again changes nothing (``manage.py pkce_client apply``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+
+from ..scope_registry import ScopeRegistry
+from ..secrets import digest
+from .clients import (
+    add_secret,
+    clean_client_id,
+    clean_grant_types,
+    clean_redirect_uris,
+    clean_scope,
+    clean_web_origins,
+    set_redirect_uris,
+)
+from .models import Client
+
+TEXTS: Final = ("name", "type", "client_uri", "policy_uri", "tos_uri", "introspects")
+FLAGS: Final = ("first_party", "rotates_refresh_tokens", "disabled")
+LISTS: Final = ("redirect_uris", "scopes", "default_scopes", "grant_types", "web_origins")
+KEYS: Final = ("client_id", "secret_env", *TEXTS, *FLAGS, *LISTS)
+
+
+def apply_clients(
+    document: Mapping[str, Any], *, registry: ScopeRegistry, environ: Mapping[str, str], now: datetime
+) -> list[tuple[str, str]]:
+    """Make each ``[[client]]`` of a parsed TOML document so; return (client_id, created, changed or unchanged).
+
+    A key that is left out keeps its value, or its default in a new client. Raises ValidationError for the first entry
+    that can't be; the caller's transaction then undoes the ones before it.
+    """
+    entries = document.get("client")
+    if not isinstance(entries, list) or set(document) != {"client"}:
+        raise ValidationError("The file must hold [[client]] tables and nothing else.")
+    seen: set[str] = set()
+    done = []
+    for position, entry in enumerate(entries, 1):
+        client_id = _checked(entry, f"client {position}")
+        if client_id in seen:
+            raise ValidationError(f"{client_id} stands twice in the file.")
+        seen.add(client_id)
+        try:
+            done.append((client_id, _apply(client_id, entry, registry, environ, now)))
+        except ValidationError as error:
+            raise ValidationError(f"{client_id}: {' '.join(error.messages)}") from None
+    return done
+
+
+def _checked(entry: object, where: str) -> str:
+    """Return the entry's client_id, after its keys and their types were looked at."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("client_id"), str):
+        raise ValidationError(f"{where} has no client_id.")
+    where = entry["client_id"]
+    for key, value in entry.items():
+        if key not in KEYS:
+            near = get_close_matches(key, KEYS, n=1, cutoff=0.4)
+            raise ValidationError(
+                f"{where} has the unknown key {key}; {f'did you mean {near[0]}' if near else 'see the docs'}?"
+            )
+        expected: type = bool if key in FLAGS else list if key in LISTS else str
+        items: list[Any] = value if isinstance(value, list) else []
+        if not isinstance(value, expected) or not all(isinstance(item, str) for item in items):
+            kind = {bool: "true or false", list: "a list of strings", str: "a string"}[expected]
+            raise ValidationError(f"{where}: {key} must be {kind}.")
+    return clean_client_id(where)
+
+
+def _apply(
+    client_id: str, entry: Mapping[str, Any], registry: ScopeRegistry, environ: Mapping[str, str], now: datetime
+) -> str:
+    found = next((row for row in Client.objects.filter(client_id=client_id) if row.client_id == client_id), None)
+    client = found or Client(client_id=client_id, name=client_id)
+    if found and entry.get("type", client.type) != client.type:
+        raise ValidationError("the type of a client can't be changed; register another one.")
+    before = None if found is None else _state(client)
+    _set_fields(client, entry, registry, now)
+    client.full_clean()
+    client.save()
+    if "redirect_uris" in entry:
+        set_redirect_uris(client, clean_redirect_uris(entry["redirect_uris"], public=not client.is_confidential))
+    _provision(client, entry.get("secret_env"), environ, now)
+    if before is None:
+        return "created"
+    return "unchanged" if before == _state(Client.objects.get(pk=client.pk)) else "changed"
+
+
+def _set_fields(client: Client, entry: Mapping[str, Any], registry: ScopeRegistry, now: datetime) -> None:
+    for name in (*TEXTS, "first_party", "rotates_refresh_tokens"):
+        if name in entry:
+            setattr(client, name, entry[name])
+    if "scopes" in entry:
+        client.scope = clean_scope(entry["scopes"], registry)
+    if "default_scopes" in entry:
+        client.default_scope = clean_scope(entry["default_scopes"], client.scopes)
+    if "grant_types" in entry:
+        client.grant_types = clean_grant_types(entry["grant_types"], public=not client.is_confidential)
+    if "web_origins" in entry:
+        client.web_origins = clean_web_origins(entry["web_origins"])
+    if "disabled" in entry:
+        client.disabled_at = (client.disabled_at or now) if entry["disabled"] else None
+
+
+def _provision(client: Client, variable: str | None, environ: Mapping[str, str], now: datetime) -> None:
+    """Add the secret that an environment variable holds, if the client does not have it yet; old ones keep working."""
+    if variable is None:
+        return
+    raw = environ.get(variable)
+    if not raw:
+        raise ValidationError(f"the environment variable {variable} is not set or empty.")
+    if client.secrets.filter(digest=digest(raw)).exists():
+        return
+    add_secret(client, raw=raw, now=now)
+
+
+def _state(client: Client) -> tuple[Any, ...]:
+    """Everything that a file can change, to be compared."""
+    fields = ("name", "type", "scope", "default_scope", "grant_types", "web_origins", "first_party", "introspects")
+    more = ("rotates_refresh_tokens", "client_uri", "policy_uri", "tos_uri", "disabled_at")
+    rows: Iterable[Any] = client.redirect_uris.order_by("uri").values_list("uri", flat=True)
+    secrets: Iterable[Any] = client.secrets.order_by("digest").values_list("digest", flat=True)
+    return (*(getattr(client, name) for name in (*fields, *more)), tuple(rows), tuple(secrets))

@@ -1,0 +1,62 @@
+"""``pkce_doctor``: one page for whoever sets this up."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from django_pkce_auth.server.models import AccessToken
+
+GOOD = {
+    "CACHES": {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}},
+    "SECURE_SSL_REDIRECT": True,
+}
+
+
+@pytest.fixture
+def sound(settings: Any, db: None) -> None:
+    for name, value in GOOD.items():
+        setattr(settings, name, value)
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("pkce_doctor", *arguments, stdout=out, no_color=True)
+    return out.getvalue()
+
+
+def test_doctor_shows_what_others_must_know(sound: None) -> None:
+    text = run()
+    assert "issuer: https://testserver" in text
+    assert "https://testserver/oauth/token" in text
+    assert "https://testserver/connect/acme/callback" in text
+    assert "Nothing to mend." in text
+
+
+def test_doctor_counts_expired_rows(tokens: dict[str, Any], sound: None) -> None:
+    AccessToken.objects.update(expires_at=timezone.now() - timedelta(days=1))
+    assert json.loads(run("--json"))["expired"]["access tokens"] == 1
+
+
+def test_doctor_names_what_is_wrong_and_fails(settings: Any, db: None) -> None:
+    out = StringIO()
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"ISUER": "x"}
+    with pytest.raises(CommandError, match="to mend"):
+        call_command("pkce_doctor", stdout=out, no_color=True)
+    assert "pkce_auth.E002" in out.getvalue()
+    assert "Did you mean 'ISSUER'?" in out.getvalue()
+    assert "pkce_auth.W020" in out.getvalue()
+
+
+def test_doctor_survives_settings_that_can_not_be_read(settings: Any, db: None) -> None:
+    settings.PKCE_AUTH = {}
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("pkce_doctor", "--json", stdout=out)
+    assert any("E001" in problem for problem in json.loads(out.getvalue())["problems"])

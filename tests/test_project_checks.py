@@ -1,0 +1,70 @@
+"""What the project around the app must have, one test an id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+
+from django_pkce_auth.server.models import Client
+
+
+def ids(*, deploy: bool = False, database: bool = False) -> list[str | None]:
+    found = run_checks(
+        tags=["pkce_auth"], include_deployment_checks=deploy, databases=["default"] if database else None
+    )
+    assert all(each.hint for each in found)
+    return [each.id for each in found]
+
+
+def test_project_of_the_tests_is_sound() -> None:
+    assert ids() == []
+
+
+def test_e008_urls_that_are_not_included(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.empty_urls"
+    assert "pkce_auth.E008" in ids()
+
+
+@pytest.mark.parametrize("name", ["sessions.middleware.SessionMiddleware", "auth.middleware.AuthenticationMiddleware"])
+def test_e009_middleware_that_is_missing(name: str, settings: Any) -> None:
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if not each.endswith(name)]
+    assert ids() == ["pkce_auth.E009"]
+
+
+@pytest.mark.parametrize(
+    ("login_url", "expected"), [("/nowhere/", ["pkce_auth.W010"]), ("no:name", ["pkce_auth.W010"])]
+)
+def test_w010_log_in_page_that_leads_nowhere(login_url: str, expected: list[str], settings: Any) -> None:
+    settings.LOGIN_URL = login_url
+    assert ids() == expected
+
+
+@pytest.mark.parametrize("login_url", ["/login/", "admin:login", "https://sso.example/login"])
+def test_log_in_page_that_is_there_is_fine(login_url: str, settings: Any) -> None:
+    settings.LOGIN_URL = login_url
+    assert ids() == []
+
+
+def test_w020_cache_of_one_process(settings: Any) -> None:
+    assert "pkce_auth.W020" in ids(deploy=True)
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://x"}}
+    assert "pkce_auth.W020" not in ids(deploy=True)
+
+
+@pytest.mark.parametrize(
+    "sound", [{"SECURE_SSL_REDIRECT": True}, {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}]
+)
+def test_w021_https_that_nobody_tells_django_of(sound: dict[str, Any], settings: Any) -> None:
+    assert "pkce_auth.W021" in ids(deploy=True)
+    for name, value in sound.items():
+        setattr(settings, name, value)
+    assert "pkce_auth.W021" not in ids(deploy=True)
+
+
+@pytest.mark.django_db
+def test_w022_scope_that_the_settings_do_not_know() -> None:
+    Client.objects.create(client_id="a", scope="read gone")
+    assert ids(database=True) == ["pkce_auth.W022"]
+    assert ids() == []
