@@ -1,0 +1,32 @@
+"""The project of the tests, deployed otherwise: ``DEPLOYMENT`` says how."""
+
+import os
+
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES, INSTALLED_APPS, MIDDLEWARE
+
+DEPLOYMENT = os.environ["DEPLOYMENT"]
+OURS = "other" if DEPLOYMENT == "second database" else "default"
+WITHOUT_ADMIN = [name for name in INSTALLED_APPS if name != "django.contrib.admin"]
+
+if DEPLOYMENT in ("UUID key", "string key"):
+    # The admin needs permissions, which these bare users do not have.
+    INSTALLED_APPS = [*WITHOUT_ADMIN, "tests.deployments.accounts"]
+    AUTH_USER_MODEL = "accounts.UUIDUser" if DEPLOYMENT == "UUID key" else "accounts.NamedUser"
+if DEPLOYMENT == "no admin":
+    INSTALLED_APPS = WITHOUT_ADMIN
+if "django.contrib.admin" not in INSTALLED_APPS:
+    ROOT_URLCONF = "tests.deployments.urls"
+if DEPLOYMENT == "second database":
+    DATABASES = {
+        "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+        "other": {"ENGINE": "django.db.backends.sqlite3", "NAME": "file:other?mode=memory&cache=shared"},
+    }
+    DATABASE_ROUTERS = ["tests.deployments.router.AllToOther"]
+if DEPLOYMENT == "ATOMIC_REQUESTS":
+    DATABASES = {"default": {**DATABASES["default"], "ATOMIC_REQUESTS": True}}
+if DEPLOYMENT == "cookie sessions":
+    SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+if DEPLOYMENT == "cookie CSRF in the session":
+    CSRF_USE_SESSIONS = True
+MIDDLEWARE = list(MIDDLEWARE)

@@ -1,0 +1,35 @@
+"""The whole flow in projects that are set up otherwise, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYMENTS = (
+    "as it is",
+    "UUID key",
+    "string key",
+    "no admin",
+    "second database",
+    "ATOMIC_REQUESTS",
+    "cookie sessions",
+    "cookie CSRF in the session",
+)
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_flow_works_in_a_project_that_is_set_up_otherwise(deployment: str) -> None:
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.deployments.settings",
+        "DEPLOYMENT": deployment,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+    }
+    command = [sys.executable, "-W", "error", "-m", "tests.deployments.walk"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip().endswith("walked")

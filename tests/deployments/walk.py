@@ -1,0 +1,63 @@
+"""Both roles, walked once in a project whose settings ``DEPLOYMENT`` chose; prints what it reached."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.contrib.auth import get_user_model  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.test import Client as Browser  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from django_pkce_auth.server.clients import add_secret, set_redirect_uris  # noqa: E402
+from django_pkce_auth.server.models import Client, TokenFamily  # noqa: E402
+from django_pkce_auth.testing import bearer_client, fake_provider  # noqa: E402
+from tests.four_steps import REDIRECT_URI, App, bearer  # noqa: E402
+
+
+def answered(response: Any, status: int = 200) -> Any:
+    assert response.status_code == status, (response.status_code, response.content[:2000])
+    return response
+
+
+def walk() -> None:
+    call_command("migrate", database=settings.OURS, run_syncdb=True, verbosity=0)
+    call_command("check", databases=[settings.OURS], verbosity=0)
+    users = get_user_model()
+    user = users._default_manager.create(**{users.USERNAME_FIELD: "alice"})
+    client = Client.objects.create(client_id="photo-app", name="Photo App", scope="read")
+    set_redirect_uris(client, [REDIRECT_URI])
+    app = App(client, add_secret(client, now=timezone.now()))
+    browser = Browser()
+    browser.force_login(user)
+    answered(browser.get(app.link()))
+    back = dict(parse_qsl(urlsplit(answered(browser.post(app.link(), {"decision": "approve"}), 303)["Location"]).query))
+    tokens = answered(app.redeem(back["code"])).json()
+    assert answered(Browser().get("/api/read", headers=bearer(tokens["access_token"]))).json()["user"] == "alice"
+    renewed = answered(app.refresh(tokens["refresh_token"])).json()
+    assert answered(app.post("/oauth/introspect", token=renewed["access_token"])).json()["sub"] == str(user.pk)
+    answered(browser.get("/oauth/apps"))
+    answered(app.redeem(back["code"]), 400)
+    assert TokenFamily.objects.get().revoked_reason == "replay"
+    answered(Browser().get("/api/read", headers=bearer(renewed["access_token"])), 401)
+    with fake_provider() as provider:
+        connection = provider.connect(browser)
+        assert connection.user == user
+        assert connection.access_token()
+        visitor = Browser()
+        provider.userinfo["sub"] = "another"
+        if users.USERNAME_FIELD != "uid":
+            assert provider.log_in(visitor).user != user
+    answered(bearer_client(user, ["read"]).get("/api/read"))
+    call_command("pkce_purge", verbosity=0)
+    print("walked")
+
+
+if __name__ == "__main__":
+    walk()
