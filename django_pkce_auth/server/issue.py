@@ -29,6 +29,7 @@ def start_family(
         client=client,
         user_id=user_id,
         created_at=now,
+        last_used_at=now,
         expires_at=None if lifetime is None else now + lifetime,
         scope=scope,
         resource=resource,
