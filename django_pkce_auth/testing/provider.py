@@ -48,6 +48,7 @@ class FakeProvider:
     """
 
     slug: str = "fake"
+    issuer: str = ISSUER
     userinfo: dict[str, Any] = field(default_factory=lambda: {"sub": "fake-1", "name": "Fay Ke"})
     scope: str | None = None
     expires_in: int | None = 3600
@@ -64,12 +65,12 @@ class FakeProvider:
         """The entry of ``PKCE_AUTH["PROVIDERS"]`` that leads here."""
         return {
             "name": "Fake",
-            "issuer": ISSUER,
-            "authorize_url": f"{ISSUER}/authorize",
-            "token_url": f"{ISSUER}/token",
-            "revoke_url": f"{ISSUER}/revoke",
-            "userinfo_url": f"{ISSUER}/userinfo",
-            "api_base_url": f"{ISSUER}/api/",
+            "issuer": self.issuer,
+            "authorize_url": f"{self.issuer}/authorize",
+            "token_url": f"{self.issuer}/token",
+            "revoke_url": f"{self.issuer}/revoke",
+            "userinfo_url": f"{self.issuer}/userinfo",
+            "api_base_url": f"{self.issuer}/api/",
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "scopes": ["profile"],
@@ -90,7 +91,7 @@ class FakeProvider:
 
     def time_out_next(self) -> None:
         """Let the next request have no answer."""
-        self._next.append(TransportError(f"{ISSUER} did not answer: ReadTimeout."))
+        self._next.append(TransportError(f"{self.issuer} did not answer: ReadTimeout."))
 
     def change_tokens(self, **members: Any) -> None:
         """Change members of every token response from now on; None takes one out."""
@@ -108,7 +109,7 @@ class FakeProvider:
         assert asked.get("client_id") == CLIENT_ID, f"the link has another client_id: {asked.get('client_id')}"
         assert asked.get("response_type") == "code", "the link has another response_type than code"
         assert asked.get("code_challenge_method") == "S256", "the link has no S256 code_challenge"
-        answer = {"state": asked["state"], "iss": ISSUER}
+        answer = {"state": asked["state"], "iss": self.issuer}
         if error:
             return f"{asked['redirect_uri']}?{urlencode({'error': error, **answer})}"
         code = generate()
