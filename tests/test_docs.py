@@ -65,3 +65,16 @@ def test_reference_is_what_the_code_says() -> None:
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (DOCS / page).read_text()):
         assert (DOCS / target).exists(), target
+
+
+def test_each_row_about_hostile_providers_names_a_test_that_exists() -> None:
+    tests = DOCS.parent / "tests"
+    defined = {
+        name
+        for file in tests.rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+    rows = [line for line in (DOCS / "hostile-providers.md").read_text().splitlines() if line.startswith("| ")][1:]
+    named = [re.findall(r"`(test_\w+)` \|$", row) for row in rows]
+    assert len(rows) > 20
+    assert [row for row, names in zip(rows, named, strict=True) if not set(names) & defined] == []
