@@ -11,9 +11,8 @@ from django_pkce_auth.server.models import Client
 
 
 def ids(*, deploy: bool = False, database: bool = False) -> list[str | None]:
-    found = run_checks(
-        tags=["pkce_auth"], include_deployment_checks=deploy, databases=["default"] if database else None
-    )
+    # From Django 6.1 on, None means every database.
+    found = run_checks(tags=["pkce_auth"], include_deployment_checks=deploy, databases=["default"] if database else [])
     assert all(each.hint for each in found)
     return [each.id for each in found]
 
@@ -31,6 +30,11 @@ def test_e008_urls_that_are_not_included(settings: Any) -> None:
 def test_e009_middleware_that_is_missing(name: str, settings: Any) -> None:
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if not each.endswith(name)]
     assert ids() == ["pkce_auth.E009"]
+
+
+def test_middleware_with_a_wrong_name_is_left_to_django(settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "no.such.Middleware"]
+    assert ids() == []
 
 
 @pytest.mark.parametrize(
