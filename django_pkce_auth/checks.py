@@ -112,7 +112,7 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
     except NoReverseMatch:
         hint = 'Add path("", include("django_pkce_auth.urls")) to the URLconf.'
         found.append(Error("The URLs of django_pkce_auth are not included.", hint=hint, id="pkce_auth.E008"))
-    installed = [import_string(dotted) for dotted in django_settings.MIDDLEWARE]
+    installed = [_imported(dotted) for dotted in django_settings.MIDDLEWARE]
     for needed in (SessionMiddleware, AuthenticationMiddleware):
         if not any(isinstance(each, type) and issubclass(each, needed) for each in installed):
             message = f"{needed.__name__} is not in MIDDLEWARE: nobody could be signed in on the consent page."
@@ -123,6 +123,14 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
         hint = "Point it to your log-in page; 'admin:login' is one, where the admin is in use."
         found.append(Warning(message, hint=hint, id="pkce_auth.W010"))
     return found
+
+
+def _imported(dotted: str) -> Any:
+    """Return the middleware, or None where its name is wrong: Django says so in its own words."""
+    try:
+        return import_string(dotted)
+    except ImportError:
+        return None
 
 
 def _leads_somewhere(login_url: str) -> bool:

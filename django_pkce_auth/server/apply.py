@@ -7,6 +7,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
 from ..scope_registry import ScopeRegistry
@@ -23,9 +24,9 @@ from .clients import (
 from .models import Client
 
 TEXTS: Final = ("name", "type", "client_uri", "policy_uri", "tos_uri", "introspects")
-FLAGS: Final = ("first_party", "rotates_refresh_tokens", "disabled")
+FLAGS: Final = ("first_party", "rotates_refresh_tokens", "verified", "disabled")
 LISTS: Final = ("redirect_uris", "scopes", "default_scopes", "grant_types", "web_origins")
-KEYS: Final = ("client_id", "secret_env", *TEXTS, *FLAGS, *LISTS)
+KEYS: Final = ("client_id", "secret_env", "service_user", "metadata", *TEXTS, *FLAGS, *LISTS)
 
 
 def apply_clients(
@@ -64,10 +65,10 @@ def _checked(entry: object, where: str) -> str:
             raise ValidationError(
                 f"{where} has the unknown key {key}; {f'did you mean {near[0]}' if near else 'see the docs'}?"
             )
-        expected: type = bool if key in FLAGS else list if key in LISTS else str
+        expected: type = bool if key in FLAGS else list if key in LISTS else dict if key == "metadata" else str
         items: list[Any] = value if isinstance(value, list) else []
         if not isinstance(value, expected) or not all(isinstance(item, str) for item in items):
-            kind = {bool: "true or false", list: "a list of strings", str: "a string"}[expected]
+            kind = {bool: "true or false", list: "a list of strings", dict: "a table", str: "a string"}[expected]
             raise ValidationError(f"{where}: {key} must be {kind}.")
     return clean_client_id(where)
 
@@ -92,19 +93,33 @@ def _apply(
 
 
 def _set_fields(client: Client, entry: Mapping[str, Any], registry: ScopeRegistry, now: datetime) -> None:
-    for name in (*TEXTS, "first_party", "rotates_refresh_tokens"):
+    for name in (*TEXTS, "first_party", "rotates_refresh_tokens", "metadata"):
         if name in entry:
             setattr(client, name, entry[name])
     if "scopes" in entry:
         client.scope = clean_scope(entry["scopes"], registry)
     if "default_scopes" in entry:
-        client.default_scope = clean_scope(entry["default_scopes"], client.scopes)
+        client.default_scope = clean_scope(entry["default_scopes"], registry)
+    if beyond := [scope for scope in client.default_scopes if scope not in client.scopes]:
+        raise ValidationError(f"the default scope {beyond[0]} is not among its allowed scopes.")
     if "grant_types" in entry:
         client.grant_types = clean_grant_types(entry["grant_types"], public=not client.is_confidential)
     if "web_origins" in entry:
         client.web_origins = clean_web_origins(entry["web_origins"])
-    if "disabled" in entry:
-        client.disabled_at = (client.disabled_at or now) if entry["disabled"] else None
+    for name, column in (("verified", "verified_at"), ("disabled", "disabled_at")):
+        if name in entry:
+            setattr(client, column, (getattr(client, column) or now) if entry[name] else None)
+    if "service_user" in entry:
+        client.service_user = _user(entry["service_user"]) if entry["service_user"] else None
+
+
+def _user(name: str) -> Any:
+    """Return the user who logs in by this name; the empty string in a file is no user."""
+    model: Any = get_user_model()
+    try:
+        return model._default_manager.get(**{model.USERNAME_FIELD: name})
+    except model.DoesNotExist:
+        raise ValidationError(f"there is no user {name[:100]} to be its service user.") from None
 
 
 def _provision(client: Client, variable: str | None, environ: Mapping[str, str], now: datetime) -> None:
@@ -114,7 +129,10 @@ def _provision(client: Client, variable: str | None, environ: Mapping[str, str],
     raw = environ.get(variable)
     if not raw:
         raise ValidationError(f"the environment variable {variable} is not set or empty.")
-    if client.secrets.filter(digest=digest(raw)).exists():
+    known = client.secrets.filter(digest=digest(raw)).first()
+    if known is not None and known.expires_at is not None and known.expires_at <= now:
+        raise ValidationError(f"the secret in {variable} ({known.fingerprint}) has expired; generate another one.")
+    if known is not None:
         return
     add_secret(client, raw=raw, now=now)
 
@@ -122,7 +140,8 @@ def _provision(client: Client, variable: str | None, environ: Mapping[str, str],
 def _state(client: Client) -> tuple[Any, ...]:
     """Everything that a file can change, to be compared."""
     fields = ("name", "type", "scope", "default_scope", "grant_types", "web_origins", "first_party", "introspects")
-    more = ("rotates_refresh_tokens", "client_uri", "policy_uri", "tos_uri", "disabled_at")
+    more = ("rotates_refresh_tokens", "client_uri", "policy_uri", "tos_uri", "verified_at", "disabled_at", "metadata")
     rows: Iterable[Any] = client.redirect_uris.order_by("uri").values_list("uri", flat=True)
     secrets: Iterable[Any] = client.secrets.order_by("digest").values_list("digest", flat=True)
-    return (*(getattr(client, name) for name in (*fields, *more)), tuple(rows), tuple(secrets))
+    columns = (getattr(client, name) for name in (*fields, *more, "service_user_id"))
+    return (*columns, tuple(rows), tuple(secrets))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,7 +13,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
-from django.core.management import call_command  # noqa: E402
+from django.core.management import CommandError, call_command  # noqa: E402
 from django.test import Client as Browser  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
@@ -24,6 +26,19 @@ from tests.four_steps import REDIRECT_URI, App, bearer  # noqa: E402
 def answered(response: Any, status: int = 200) -> Any:
     assert response.status_code == status, (response.status_code, response.content[:2000])
     return response
+
+
+def refused_file_changes_nothing() -> None:
+    """Whichever database our tables are in, the transaction around the command is there."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "clients.toml"
+        file.write_text('[[client]]\nclient_id = "good"\n[[client]]\nclient_id = "bad"\nscopes = ["no-such"]\n')
+        try:
+            call_command("pkce_client", "apply", str(file))
+        except CommandError:
+            assert not Client.objects.filter(client_id="good").exists()
+        else:
+            raise AssertionError("a bad file was applied")
 
 
 def walk() -> None:
@@ -56,6 +71,7 @@ def walk() -> None:
             assert provider.log_in(visitor).user != user
     answered(bearer_client(user, ["read"]).get("/api/read"))
     call_command("pkce_purge", verbosity=0)
+    refused_file_changes_nothing()
     print("walked")
 
 

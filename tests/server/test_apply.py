@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from django_pkce_auth.server.models import Client, ClientSecret
 from tests.four_steps import App
@@ -114,6 +115,10 @@ def test_new_secret_in_the_environment_is_added_beside_the_old(tmp_path: Path, m
         ),
         ('[[client]]\nclient_id = "a"\n[[client]]\nclient_id = "a"', "stands twice"),
         ('[[client]]\nclient_id = "a"\ngrant_types = ["implicit"]', "no grant type"),
+        ('[[client]]\nclient_id = "a"\nscopes = ["read"]\ndefault_scopes = ["write"]', "not among its allowed scopes"),
+        ('[[client]]\nclient_id = "a"\nservice_user = "nobody"', "there is no user nobody"),
+        ('[[client]]\nclient_id = "a"\nmetadata = "x"', "must be a table"),
+        ('[[client]]\nclient_id = "a"\nverifed = true', "did you mean verified?"),
         ('[[client]]\nclient_id = "a"\nweb_origins = ["https://app.example/path"]', "no web origin"),
     ],
 )
@@ -123,6 +128,40 @@ def test_bad_file_says_what_is_wrong_and_changes_nothing_at_all(text: str, words
         apply(tmp_path, good + text if text.startswith("[[") else text)
     assert words in str(refused.value)
     assert not Client.objects.exists()
+
+
+def test_file_can_verify_a_client_and_give_it_a_service_user(tmp_path: Path, alice: Any) -> None:
+    text = '[[client]]\nclient_id = "a"\nverified = true\nservice_user = "alice"\nmetadata = {team = "photos"}\n'
+    assert apply(tmp_path, text) == {"a": "created"}
+    client = Client.objects.get()
+    first = client.verified_at
+    assert (client.service_user, client.metadata, first is not None) == (alice, {"team": "photos"}, True)
+    assert apply(tmp_path, text) == {"a": "unchanged"}
+    assert Client.objects.get().verified_at == first
+    assert apply(tmp_path, text.replace("true", "false").replace("alice", "")) == {"a": "changed"}
+    client = Client.objects.get()
+    assert (client.service_user, client.verified_at) == (None, None)
+
+
+def test_fewer_scopes_leave_no_default_beyond_them(tmp_path: Path) -> None:
+    apply(tmp_path, FILE)
+    with pytest.raises(CommandError, match="default scope read is not among"):
+        apply(tmp_path, '[[client]]\nclient_id = "photo-app"\nscopes = ["write"]')
+
+
+def test_secret_that_has_expired_is_not_taken_for_one_that_works(tmp_path: Path) -> None:
+    apply(tmp_path, FILE)
+    ClientSecret.objects.update(expires_at=timezone.now())
+    with pytest.raises(CommandError, match="has expired") as refused:
+        apply(tmp_path, FILE)
+    assert SECRET not in str(refused.value)
+
+
+def test_second_run_says_to_people_that_nothing_was_changed(tmp_path: Path) -> None:
+    apply(tmp_path, FILE)
+    out = StringIO()
+    call_command("pkce_client", "apply", str(tmp_path / "clients.toml"), stdout=out)
+    assert "nothing was changed" in out.getvalue()
 
 
 def test_type_of_a_client_can_not_be_changed(tmp_path: Path) -> None:

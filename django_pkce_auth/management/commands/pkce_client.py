@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import router, transaction
 from django.utils import timezone
 
 from ... import conf
@@ -49,15 +49,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         try:
-            with transaction.atomic():
+            with transaction.atomic(using=router.db_for_write(Client)):
                 result = getattr(self, "_" + action.replace("-", "_"))(options)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         if options["json"]:
             self.stdout.write(json.dumps(result, indent=2))
-        else:
-            for row in result if isinstance(result, list) else [result]:
-                self._print(row)
+            return
+        for row in result if isinstance(result, list) else [result]:
+            self._print(row)
+        if action == "apply" and all(row["outcome"] == "unchanged" for row in result):
+            self.stdout.write("Every client is as the file says; nothing was changed.")
 
     def _create(self, options: dict[str, Any]) -> dict[str, Any]:
         public, client_id = options["public"], clean_client_id(options["client_id"] or generate())
