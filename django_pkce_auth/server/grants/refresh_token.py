@@ -15,6 +15,7 @@ from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import RefreshTokenRequest, TokenResponse
+from ...scope_registry import ScopeRegistry
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens
@@ -45,7 +46,7 @@ def exchange_refresh_token(
         raise _refused("unknown, or another client's")
     family, using = token.family, RefreshToken.objects.primary().db
     _check_alive(token, now)
-    scopes = _narrowed(request.scopes, family.scopes)
+    scopes = _narrowed(request.scopes, family.scopes, registry=settings.scopes)
     keeps = client.is_confidential and not client.rotates_refresh_tokens
     # One that was superseded while the client still rotated stays superseded.
     if keeps and token.superseded_at is None:
@@ -107,10 +108,13 @@ def _check_alive(token: RefreshToken, now: datetime) -> None:
         raise _refused("expired")
 
 
-def _narrowed(requested: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...] | None:
+def _narrowed(
+    requested: tuple[str, ...], granted: tuple[str, ...], *, registry: ScopeRegistry
+) -> tuple[str, ...] | None:
     if not requested or set(requested) == set(granted):
         return None
-    if beyond := [scope for scope in requested if scope not in granted]:
+    covered = registry.expand(granted)
+    if beyond := [scope for scope in requested if scope not in covered]:
         raise OAuthError(
             INVALID_SCOPE, f"scope {beyond[0]} was not granted to this refresh token; a refresh can only narrow."
         )

@@ -65,7 +65,8 @@ def _answer(request: HttpRequest, authorization: Authorization, settings: conf.S
         if "none" in message.prompts:
             raise authorization.refuse("consent_required", "The user has not allowed this yet, or must be asked again.")
         return _prompt(request, authorization, asked)
-    return _approve(request, authorization, authorization.scopes, settings)
+    # Not all that the client asked for: the policy may have left something out.
+    return _approve(request, authorization, tuple(scope.name for scope in asked.scopes), settings)
 
 
 def _question(request: HttpRequest, authorization: Authorization, settings: conf.Settings) -> Question:
