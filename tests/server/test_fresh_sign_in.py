@@ -1,0 +1,196 @@
+"""prompt and max_age against somebody who tampers with the link (OpenID Connect Core §3.1.2.1, §3.1.2.6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+from django.contrib.auth.views import LoginView
+from django.core import signing
+from django.test import Client as Browser
+from django.urls import include, path
+
+from django_pkce_auth.protocol.pkce import code_challenge
+from django_pkce_auth.server.models import AuthorizationCode
+from django_pkce_auth.server.sign_in import MARK, MARK_LIFETIME, SESSION_KEY
+from tests.four_steps import App, approve, returned
+from tests.server.test_prompt import log_in_behind
+
+OTHER_CHALLENGE = code_challenge("x" * 43)
+
+# A log-in page that passes visitors on who are signed in already.
+urlpatterns = [
+    path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True)),
+    path("", include("django_pkce_auth.urls")),
+]
+
+
+def behind(response: Any) -> str:
+    """Return the address that the log-in page will lead back to."""
+    assert response.status_code == 302, response.content
+    return parse_qs(urlsplit(response["Location"]).query)["next"][0]
+
+
+def asks_to_sign_in(response: Any) -> bool:
+    return bool(response.status_code == 302 and response["Location"].startswith("/login/"))
+
+
+def mark_of(response: Any) -> str:
+    return parse_qs(urlsplit(behind(response)).query)[MARK][0]
+
+
+@pytest.mark.parametrize("change", [{"prompt": "login"}, {"max_age": "0"}, {"max_age": "1", "prompt": "login consent"}])
+def test_log_in_page_that_passes_visitors_on_is_no_loop(
+    app: App, signed_in: Browser, settings: Any, change: dict[str, str]
+) -> None:
+    settings.ROOT_URLCONF = __name__
+    first = signed_in.get(app.link_with(**change))
+    assert signed_in.get(first["Location"]).status_code == 200
+    where = log_in_behind(signed_in, first)
+    assert signed_in.get(where).status_code == 200
+    assert "code" in approve(signed_in, where)
+
+
+@pytest.mark.parametrize("change", [{"prompt": "login"}, {"max_age": "0"}])
+def test_sign_in_of_before_does_not_count_however_often_it_is_tried(
+    app: App, signed_in: Browser, alice: Any, change: dict[str, str]
+) -> None:
+    """Whoever sits down at an open session can't sign in as its owner, and has lost the session as well."""
+    for _ in range(3):
+        first = signed_in.get(app.link_with(**change))
+        assert asks_to_sign_in(first)
+        assert asks_to_sign_in(signed_in.get(behind(first)))
+        assert asks_to_sign_in(signed_in.post(behind(first), {"decision": "approve"}))
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_post_is_held_to_it_as_the_page_is(app: App, signed_in: Browser) -> None:
+    assert asks_to_sign_in(signed_in.post(app.link_with(prompt="login"), {"decision": "approve"}))
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_mark_of_another_request_is_worth_nothing(app: App, alice: Any) -> None:
+    """Anybody can have a mark made; alice signed in after it, and must be asked again all the same."""
+    mark = mark_of(Browser().get(app.link_with(prompt="login", code_challenge=OTHER_CHALLENGE)))
+    browser = Browser()
+    browser.force_login(alice)
+    assert asks_to_sign_in(browser.get(app.link_with(prompt="login", **{MARK: mark})))
+
+
+def test_mark_of_another_client_is_worth_nothing(app: App, public_app: App, alice: Any) -> None:
+    mark = mark_of(Browser().get(public_app.link_with(prompt="login")))
+    browser = Browser()
+    browser.force_login(alice)
+    assert asks_to_sign_in(browser.get(app.link_with(prompt="login", **{MARK: mark})))
+
+
+@pytest.mark.parametrize("value", [0, -1, "0", None, [], {"a": 1}, 1e9])
+@pytest.mark.parametrize("salt", ["django_pkce_auth.sign_in", "django.core.signing"])
+def test_mark_signed_for_something_else_is_worth_nothing(app: App, signed_in: Browser, value: Any, salt: str) -> None:
+    mark = signing.dumps(value, salt=salt)
+    assert asks_to_sign_in(signed_in.get(app.link_with(prompt="login", **{MARK: mark})))
+
+
+def test_mark_grows_old(app: App, signed_in: Browser) -> None:
+    where = log_in_behind(signed_in, signed_in.get(app.link_with(prompt="login")))
+    assert signed_in.get(where).status_code == 200
+    with patch("django.core.signing.time.time", return_value=time.time() + MARK_LIFETIME.total_seconds() + 1):
+        assert asks_to_sign_in(signed_in.get(where))
+
+
+def test_mark_without_the_session_that_it_led_to_is_worth_nothing(app: App, signed_in: Browser) -> None:
+    where = log_in_behind(signed_in, signed_in.get(app.link_with(prompt="login")))
+    assert asks_to_sign_in(Browser().get(where))
+    session = signed_in.session
+    del session[SESSION_KEY]
+    session.save()
+    assert asks_to_sign_in(signed_in.get(where))
+
+
+def test_mark_does_not_reach_the_client(app: App, signed_in: Browser) -> None:
+    where = log_in_behind(signed_in, signed_in.get(app.link_with(prompt="login")))
+    response = signed_in.post(where, {"decision": "approve"})
+    assert MARK not in response["Location"]
+
+
+@pytest.mark.parametrize("change", [{}, {"max_age": "0"}, {"max_age": "600"}])
+def test_none_never_shows_a_page_and_never_signs_out(app: App, signed_in: Browser, change: dict[str, str]) -> None:
+    approve(signed_in, app.link())
+    session = signed_in.session
+    session[SESSION_KEY] -= 700
+    session.save()
+    answer = returned(signed_in.get(app.link_with(prompt="none", **change)))
+    assert answer.get("error") == ("login_required" if change else None)
+    assert answer["iss"] == "https://testserver"
+    assert "_auth_user_id" in signed_in.session
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1/callback", "com.example.app:/callback"])
+@pytest.mark.parametrize("first_party", [False, True])
+def test_none_gives_an_unproven_client_nothing(
+    register: Callable[..., App], signed_in: Browser, uri: str, first_party: bool
+) -> None:
+    app = register(client_id="phone", public=True, uris=(uri,), first_party=first_party)
+    approve(signed_in, app.link(redirect_uri=uri))
+    assert returned(signed_in.get(app.link(redirect_uri=uri) + "&prompt=none"))["error"] == "consent_required"
+
+
+@pytest.mark.parametrize("bad", [{"client_id": "nobody"}, {"redirect_uri": "https://evil.example/"}])
+def test_none_with_an_unsafe_request_is_not_redirected(app: App, signed_in: Browser, bad: dict[str, str]) -> None:
+    response = signed_in.get(app.link_with(prompt="none", **bad))
+    assert response.status_code == 400
+    assert "Location" not in response
+
+
+@pytest.mark.parametrize("prompt", ["consent", "select_account", "consent select_account", "login consent"])
+def test_page_is_shown_to_a_first_party_client_that_asks_for_it(
+    register: Callable[..., App], signed_in: Browser, prompt: str
+) -> None:
+    own = register(first_party=True)
+    response = signed_in.get(own.link_with(prompt=prompt))
+    if "login" in prompt:
+        response = signed_in.get(log_in_behind(signed_in, response))
+    assert response.status_code == 200
+    assert "Switch account" in response.content.decode()
+
+
+def test_switching_comes_back_to_the_same_request(app: App, signed_in: Browser, django_user_model: Any) -> None:
+    django_user_model.objects.create_user(username="bob", password="builder")
+    first = signed_in.post(app.link_with(prompt="select_account"), {"decision": "switch"})
+    assert "_auth_user_id" not in signed_in.session
+    back = signed_in.post(first["Location"], {"username": "bob", "password": "builder"})["Location"]
+    assert parse_qsl(urlsplit(back).query) == parse_qsl(urlsplit(app.link_with(prompt="select_account")).query)
+    assert "bob" in signed_in.get(back).content.decode()
+
+
+def test_redirect_uri_with_parameters_of_ours_in_its_query_changes_nothing(
+    register: Callable[..., App], signed_in: Browser
+) -> None:
+    uri = "https://app.example/cb?prompt=none&max_age=0&decision=approve&client_id=x&signed_in_after=1"
+    app = register(client_id="odd", uris=(uri,))
+    link = app.link(redirect_uri=uri)
+    assert signed_in.get(link).status_code == 200
+    response = signed_in.post(link, {"decision": "approve"})
+    assert response["Location"].startswith(f"{uri}&code=pkce_ac_")
+
+
+@pytest.mark.parametrize("hint", ["alice@example.com", "a&next=https://evil.example", "\r\nSet-Cookie: x=1", "ä b#?"])
+def test_login_hint_is_one_parameter_of_the_log_in_page_whatever_it_holds(app: App, db: None, hint: str) -> None:
+    response = Browser().get(app.link_with(login_hint=hint))
+    query = parse_qs(urlsplit(response["Location"]).query)
+    assert query["login_hint"] == [hint]
+    assert len(query["next"]) == 1
+    assert query["next"][0].startswith("/oauth/authorize?")
+    assert "\r" not in response["Location"]
+    assert "Set-Cookie" not in response.headers
+
+
+def test_request_survives_the_log_in_page_to_the_character(app: App, alice: Any) -> None:
+    link = app.link_with(state="a+b c%2F&=\"'<>~", login_hint="ä", unknown="")
+    assert urlencode(parse_qsl(urlsplit(behind(Browser().get(link))).query)) == urlencode(
+        parse_qsl(urlsplit(link).query)
+    )
