@@ -9,16 +9,28 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from .events import record
-from .models import TokenFamily
+from .models import Client, TokenFamily
 
 
-def revoke_family(family_id: int, *, reason: TokenFamily.Reason, now: datetime, using: str, actor: Any = None) -> bool:
-    """End everything that the family holds, with one UPDATE; False where it had ended already."""
+def revoke_family(
+    family_id: int,
+    *,
+    reason: TokenFamily.Reason,
+    now: datetime,
+    using: str,
+    client: Client | None = None,
+    user: Any = None,
+    actor: Any = None,
+) -> bool:
+    """End everything that the family holds, with one UPDATE; False where it had ended already.
+
+    ``client`` and ``user`` are the family's, told with the event: the caller has read them, so nothing is read here.
+    """
     families = TokenFamily.objects.using(using).filter(pk=family_id)
     with transaction.atomic(using=using):
         changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
         if changed:
-            _record(family_id, reason, using, actor)
+            _record(family_id, client, user, reason, using, actor)
     return bool(changed)
 
 
@@ -28,12 +40,14 @@ def revoke_families(
     """End all that ``families`` hold, with one UPDATE, and return how many ended by it."""
     with transaction.atomic(using=using):
         changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
-        ended = families.filter(revoked_at=now, revoked_reason=reason).values_list("pk", flat=True) if changed else ()
-        for family_id in ended:
-            _record(family_id, reason, using, actor)
+        ended = families.filter(revoked_at=now, revoked_reason=reason).select_related("client", "user")
+        for family in ended if changed else ():
+            _record(family.pk, family.client, family.user, reason, using, actor)
     return changed
 
 
-def _record(family_id: int, reason: TokenFamily.Reason, using: str, actor: Any) -> None:
+def _record(
+    family_id: int, client: Client | None, user: Any, reason: TokenFamily.Reason, using: str, actor: Any
+) -> None:
     by = None if actor is None else str(actor.pk)
-    record("family_revoked", family=family_id, using=using, reason=reason.value, actor=by)
+    record("family_revoked", client=client, user=user, family=family_id, using=using, reason=reason.value, actor=by)

@@ -102,7 +102,8 @@ def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, 
     """A second redemption with every proof: code and verifier are in two hands (RFC 6749 §4.1.2, OAuth 2.1 §4.1.3)."""
     family_id = AuthorizationCode.objects.using(using).filter(pk=code.pk).values_list("family", flat=True).first()
     if family_id is not None:
-        revoke_family(family_id, reason=TokenFamily.Reason.REPLAY, now=now, using=using)
+        reason = TokenFamily.Reason.REPLAY
+        revoke_family(family_id, reason=reason, now=now, using=using, client=client, user=code.user)
         record(
             "reuse_detected",
             client=client,

@@ -70,7 +70,8 @@ def _reused(token: RefreshToken, client: Client, *, since: datetime | None, now:
     if since is not None and now - since <= SIMULTANEOUS:
         return _refused("superseded by a simultaneous request")
     family = token.family
-    revoke_family(family.pk, reason=TokenFamily.Reason.REUSE, now=now, using=using)
+    reason = TokenFamily.Reason.REUSE
+    revoke_family(family.pk, reason=reason, now=now, using=using, client=client, user=family.user)
     record("reuse_detected", client=client, user=family.user, family=family.pk, using=using, what="refresh_token")
     return _refused("superseded; its family is revoked")
 

@@ -25,6 +25,7 @@ def revoke(request: HttpRequest, message: ClientRequest) -> HttpResponse:
             UNAUTHORIZED_CLIENT, "The token was issued to another client, and only that one may revoke it."
         )
     if token is not None:
-        using = router.db_for_write(TokenFamily)
-        revoke_family(token.family_id, reason=TokenFamily.Reason.CLIENT, now=message.now, using=using)
+        family, using = token.family, router.db_for_write(TokenFamily)
+        reason = TokenFamily.Reason.CLIENT
+        revoke_family(family.pk, reason=reason, now=message.now, using=using, client=family.client, user=family.user)
     return json_response({})
