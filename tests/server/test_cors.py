@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client as Browser
 
+from django_pkce_auth.server import throttle
 from django_pkce_auth.server.models import Client
-from tests.four_steps import App
+from tests.four_steps import VERIFIER, App, approve
 
 ORIGIN = "https://spa.example"
 
@@ -61,3 +63,84 @@ def test_disabled_client_lends_no_origin(spa: App) -> None:
 def test_authorize_is_never_for_pages_of_other_origins(spa: App) -> None:
     assert "Access-Control-Allow-Origin" not in preflight("/oauth/authorize", ORIGIN)
     assert "Access-Control-Allow-Origin" not in Browser().get(spa.link(), headers={"Origin": ORIGIN})
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        " ",
+        "\0",
+        f"{ORIGIN}\0",
+        f"{ORIGIN} ",
+        f"{ORIGIN} https://other.example",
+        ORIGIN.upper(),
+        "%",
+        "_",
+        "é",
+        "x" * 9999,
+        f"{ORIGIN}/",
+        f"{ORIGIN}:443",
+        "https://",
+        "//spa.example",
+        "spa.example",
+        "file://",
+        "\udc80",
+    ],
+)
+def test_origin_that_is_none_or_nearly_ours_is_no_server_error(origin: str, spa: App) -> None:
+    for response in (preflight("/oauth/token", origin), send("/oauth/token", origin, "phone-app")):
+        assert response.status_code in (204, 400)
+        assert "Access-Control-Allow-Origin" not in response
+
+
+@pytest.mark.parametrize("listed", ["null", "*", "null *"])
+def test_origin_null_and_star_are_not_to_be_registered(spa: App, listed: str) -> None:
+    """Every sandboxed page is of origin null."""
+    Client.objects.update(web_origins=listed)
+    for origin in ("null", "*", ORIGIN):
+        assert "Access-Control-Allow-Origin" not in preflight("/oauth/token", origin)
+        assert "Access-Control-Allow-Origin" not in send("/oauth/token", origin, "phone-app")
+
+
+def test_page_can_go_through_the_whole_exchange(spa: App, signed_in: Browser) -> None:
+    form = {"grant_type": "authorization_code", "code": approve(signed_in, spa.link())["code"]}
+    response = Browser().post(
+        "/oauth/token",
+        urlencode(form | {"client_id": "phone-app", "code_verifier": VERIFIER}),
+        content_type="application/x-www-form-urlencoded",
+        headers={"Origin": ORIGIN},
+    )
+    assert response.status_code == 200
+    assert response["Access-Control-Allow-Origin"] == ORIGIN
+
+
+def test_brake_is_readable_for_the_page_that_it_stops(spa: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle.count_failure, "__kwdefaults__", {"limit": 0})
+    body = "client_id=phone-app&client_secret=x&grant_type=refresh_token&refresh_token=x"
+    form = "application/x-www-form-urlencoded"
+    response = Browser().post("/oauth/token", body, content_type=form, headers={"Origin": ORIGIN})
+    assert response.status_code == 429
+    assert response["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Retry-After" in response["Access-Control-Expose-Headers"]
+
+
+def test_request_that_no_browser_sent_costs_nothing(
+    spa: App, tokens: dict[str, Any], app: App, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(2):
+        response = app.post("/oauth/introspect", token=tokens["access_token"])
+    assert "Access-Control-Allow-Origin" not in response
+
+
+def test_cookie_of_the_visitor_plays_no_part(spa: App, signed_in: Browser) -> None:
+    form = "application/x-www-form-urlencoded"
+    response = signed_in.post("/oauth/token", "client_id=phone-app", content_type=form, headers={"Origin": ORIGIN})
+    assert "Access-Control-Allow-Credentials" not in response
+    assert not response.cookies
+
+
+@pytest.mark.parametrize("path", ["/oauth/apps", "/oauth/device", "/oauth/authorize", "/oauth/device/qr.svg"])
+def test_pages_for_people_are_for_no_other_origin(path: str, spa: App, signed_in: Browser) -> None:
+    for response in (preflight(path, ORIGIN), signed_in.get(path, headers={"Origin": ORIGIN})):
+        assert "Access-Control-Allow-Origin" not in response
