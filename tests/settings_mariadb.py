@@ -1,4 +1,4 @@
-"""The same tests on MariaDB; MARIADB_HOST, MARIADB_PORT, MARIADB_USER and MARIADB_PASSWORD say where it is."""
+"""The same tests on MariaDB; MARIADB_HOST, _PORT, _USER, _PASSWORD and _DATABASE say where and what it is."""
 
 import os
 
@@ -7,7 +7,7 @@ from tests.settings import *  # noqa: F403
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.mysql",
-        "NAME": "pkce_auth",
+        "NAME": os.environ.get("MARIADB_DATABASE", "pkce_auth"),
         "HOST": os.environ.get("MARIADB_HOST", "127.0.0.1"),
         "PORT": os.environ.get("MARIADB_PORT", "3306"),
         "USER": os.environ.get("MARIADB_USER", "root"),

@@ -1,4 +1,4 @@
-"""The same tests on PostgreSQL; PGHOST, PGPORT, PGUSER and PGPASSWORD say where it is."""
+"""The same tests on PostgreSQL; PGHOST, PGPORT, PGUSER and PGPASSWORD say where it is, PGDATABASE its name."""
 
 import os
 
@@ -7,7 +7,7 @@ from tests.settings import *  # noqa: F403
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": "pkce_auth",
+        "NAME": os.environ.get("PGDATABASE", "pkce_auth"),
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "PORT": os.environ.get("PGPORT", "5432"),
         "USER": os.environ.get("PGUSER", "postgres"),
