@@ -18,6 +18,7 @@ from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
 from . import conf
+from .addresses import is_loopback_url
 from .protocol.scopes import is_scope_token
 
 
@@ -46,7 +47,7 @@ def _unknown_keys() -> list[CheckMessage]:
 
 
 def _https(settings: conf.Settings) -> list[CheckMessage]:
-    if settings.issuer.startswith("https://") or conf.is_loopback_url(settings.issuer):
+    if settings.issuer.startswith("https://") or is_loopback_url(settings.issuer):
         return []
     message = f"PKCE_AUTH['ISSUER'] is {settings.issuer!r}: codes and tokens would travel in clear."
     hint = "Serve the project over https and write https:// here; http:// is for loopback hosts."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from . import __version__
-from .conf import is_loopback_url
+from .addresses import is_loopback_url
 from .protocol.parameters import encode
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ PACKAGE = ROOT / "django_pkce_auth"
 
 
 def settings() -> Iterator[str]:
-    from django_pkce_auth.conf import KEYS, PROVIDER_KEYS
+    from django_pkce_auth.conf import KEYS
+    from django_pkce_auth.provider_settings import PROVIDER_KEYS
 
     yield "## Settings\n\nKeys of `PKCE_AUTH`:\n\n| Key | Meaning |\n|---|---|"
     yield from (f"| `{key}` | {meaning} |" for key, meaning in KEYS.items())

@@ -17,6 +17,7 @@ NAME = "django_pkce_auth"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
 
 SHARED = {
+    "addresses",
     "conf",
     "deadline",
     "encryption",
@@ -24,6 +25,7 @@ SHARED = {
     "expiry",
     "fields",
     "presets",
+    "provider_settings",
     "redirects",
     "scope_registry",
     "secrets",
@@ -34,7 +36,9 @@ SHARED = {
 ROOMS: dict[str, set[str]] = {
     "protocol": set(),
     "presets": set(),
-    "conf": {"protocol", "scope_registry", "presets"},
+    "addresses": set(),
+    "provider_settings": {"protocol", "addresses", "presets"},
+    "conf": {"addresses", "provider_settings", "scope_registry"},
     "signals": set(),
     "secrets": set(),
     "scope_registry": set(),
@@ -42,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
     "deadline": set(),
     "expiry": set(),
     "encryption": {"protocol", "conf"},
-    "transport": {"protocol", "conf", "deadline", ""},  # "" is the package itself: its version
+    "transport": {"protocol", "addresses", "deadline", ""},  # "" is the package itself: its version
     "fields": {"protocol", "conf", "secrets", "encryption"},
     "redirects": {"protocol", "conf"},
     "server": {"protocol", *SHARED},

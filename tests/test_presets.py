@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_pkce_auth.conf import parse_provider
 from django_pkce_auth.presets import PRESETS
+from django_pkce_auth.provider_settings import parse_provider
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import conf
 from ..presets import PRESETS
+from ..provider_settings import parse_provider
 from .models import Connection, Provider
 
 # Generic for the type checker alone; at run time Django's classes are not.
@@ -61,7 +62,7 @@ class ProviderForm(ModelForm):
             return
         candidate = forms.models.construct_instance(self, Provider())
         try:
-            conf.parse_provider(candidate.slug, candidate.entry())
+            parse_provider(candidate.slug, candidate.entry())
         except ImproperlyConfigured as error:
             self.add_error(None, str(error))
 

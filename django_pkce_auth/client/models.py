@@ -11,9 +11,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import PROVIDER_KEYS
 from ..fields import DigestField, EncryptedTextField
 from ..protocol.scopes import parse_scope
+from ..provider_settings import PROVIDER_KEYS
 
 if TYPE_CHECKING:
     import httpx2

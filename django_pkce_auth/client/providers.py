@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..conf import ProviderSettings, Settings, is_loopback_url
+from ..addresses import is_loopback_url
+from ..conf import Settings
 from ..protocol.bearer import encode as bearer_header
 from ..protocol.client_authentication import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE, ClientCredentials
 from ..protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
@@ -18,6 +19,7 @@ from ..protocol.metadata import ServerMetadata, well_known_urls
 from ..protocol.pkce import S256
 from ..protocol.revocation import RevocationRequest
 from ..protocol.token import AuthorizationCodeTokenRequest, RefreshTokenRequest, TokenResponse, decode_error
+from ..provider_settings import ProviderSettings
 from ..transport import Answer, Transport, TransportError
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
 from .registry import find_entry, guarded

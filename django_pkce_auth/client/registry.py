@@ -8,7 +8,8 @@ from dataclasses import replace
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 
-from ..conf import ProviderSettings, Settings, parse_provider
+from ..conf import Settings
+from ..provider_settings import ProviderSettings, parse_provider
 from ..transport import HttpTransport, Transport
 from .models import Provider
 

@@ -26,6 +26,7 @@ from ..protocol.errors import ACCESS_DENIED, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
 from ..protocol.scopes import parse_scope
+from ..provider_settings import ProviderSettings
 from ..redirects import leave
 from . import attempts, browser, connections, flow, login
 from .disconnect import disconnect
@@ -190,7 +191,7 @@ def index(request: HttpRequest) -> HttpResponseBase:
     return render(request, "pkce_auth/connections.html", context)
 
 
-def _describe(row: Connection, entry: conf.ProviderSettings | None) -> dict[str, Any]:
+def _describe(row: Connection, entry: ProviderSettings | None) -> dict[str, Any]:
     return {
         "row": row,
         "name": entry.display_name if entry else row.provider,

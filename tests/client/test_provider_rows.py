@@ -14,7 +14,7 @@ from django.test import Client as Browser
 
 from django_pkce_auth.client.models import Connection, Provider
 from django_pkce_auth.client.registry import guarded
-from django_pkce_auth.conf import parse_provider
+from django_pkce_auth.provider_settings import parse_provider
 from django_pkce_auth.transport import HttpTransport
 from tests.client.acme import CODE, Acme, as_json, begin, come_back
 
