@@ -14,12 +14,14 @@ from django.utils.module_loading import import_string
 
 from .addresses import issuer_fault
 from .provider_settings import ProviderSettings, parse_provider
+from .resource_registry import ResourceRegistry, parse_resources
 from .scope_registry import ScopeRegistry, parse_scopes
 
 # What each key means, in the words that the documentation shows; the checks take the names from here too.
 KEYS: Mapping[str, str] = {
     "ISSUER": "Required: this project's own address; every URL that it gives to others begins with it.",
     "SCOPES": "Scope → words for people, or → a dict with `words`, `group`, `sensitive`, `implies`, `required`.",
+    "RESOURCES": "Address, or path here → words, or a dict with `name`, `scopes`: resources that tokens are bound to.",
     "ENCRYPTION_KEYS": "Keys for connected accounts' tokens: the first encrypts, all decrypt. Needed with `PROVIDERS`.",
     "PROVIDERS": "Slug → another authorization server that users connect to.",
     "AUTHORIZATION_CODE_LIFETIME": "Seconds (or a `timedelta`, as with all lifetimes) to redeem a code. Default 60.",
@@ -39,6 +41,7 @@ class Settings:
 
     issuer: str
     scopes: ScopeRegistry
+    resources: ResourceRegistry
     encryption_keys: tuple[str, ...] = field(repr=False)
     providers: Mapping[str, ProviderSettings]
     server_policy: str
@@ -97,6 +100,7 @@ def parse(raw: object) -> Settings:
     return Settings(
         issuer=issuer,
         scopes=parse_scopes(_mapping(raw, "SCOPES")),
+        resources=parse_resources(_mapping(raw, "RESOURCES"), issuer=issuer),
         encryption_keys=_encryption_keys(raw.get("ENCRYPTION_KEYS", ())),
         providers={slug: parse_provider(slug, entry) for slug, entry in _mapping(raw, "PROVIDERS").items()},
         server_policy=raw.get("SERVER_POLICY", "django_pkce_auth.server.policy.ServerPolicy"),

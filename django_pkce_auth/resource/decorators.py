@@ -6,28 +6,28 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import conf
-from ..error_reports import hide_secrets
 from ..protocol.scopes import is_scope_token
-from .bearer import Grant, Refused, verify
+from .grant import Refused
+from .guard import Requirement, acheck, check, refusal
 
 View = Callable[..., Any]
 
 
-def require_scopes(*scopes: str) -> Callable[[View], View]:
+def require_scopes(*scopes: str, resource: str | None = None) -> Callable[[View], View]:
     """Let a request in only with an access token that has every one of ``scopes`` (RFC 6750).
 
     Behind it ``request.oauth`` is a ``Grant`` (client, user or None, scopes) and ``request.user`` who acts. A request
     without a fitting token gets the RFC's challenge: 401, 403 or 400, never a redirect to a log-in page. The view
-    needs no CSRF token: a browser never sends an Authorization header by itself. Raises ValueError for no scope.
+    needs no CSRF token: a browser never sends an Authorization header by itself. ``resource`` is what the token must
+    be for (RFC 8707), see ``Requirement``. Raises ValueError for no scope.
     """
     if not scopes or not all(isinstance(scope, str) and is_scope_token(scope) for scope in scopes):
         raise ValueError(f"require_scopes takes one scope or more, such as require_scopes('read'); it got {scopes!r}.")
+    needed = Requirement(scopes, resource)
 
     def decorate(view: View) -> View:
         if iscoroutinefunction(view):
@@ -35,52 +35,28 @@ def require_scopes(*scopes: str) -> Callable[[View], View]:
             @wraps(view)
             async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
                 try:
-                    grant = await sync_to_async(_verify)(request, scopes)
+                    await acheck(request, needed)
                 except Refused as refused:
                     return refusal(refused)
-                _admit(request, grant)
                 return await view(request, *args, **kwargs)
 
-            return csrf_exempt(guarded_async)
+            return _marked(guarded_async, needed)
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
-                grant = _verify(request, scopes)
+                check(request, needed)
             except Refused as refused:
                 return refusal(refused)
-            _admit(request, grant)
             return view(request, *args, **kwargs)
 
-        return csrf_exempt(guarded)
+        return _marked(guarded, needed)
 
     return decorate
 
 
-def refusal(refused: Refused) -> HttpResponse:
-    response: HttpResponse = JsonResponse(refused.members(), status=refused.status)
-    response["WWW-Authenticate"] = refused.challenge
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-def _verify(request: HttpRequest, scopes: tuple[str, ...]) -> Grant:
-    authorization, registry = request.META.get("HTTP_AUTHORIZATION"), conf.settings().scopes
-    try:
-        return verify(authorization, scopes=scopes, registry=registry, now=timezone.now())
-    except Refused:
-        raise
-    except Exception:
-        hide_secrets(request)
-        raise
-
-
-def _admit(request: HttpRequest, grant: Grant) -> None:
-    user = grant.acting_user
-    request.oauth = grant  # type: ignore[attr-defined]
-    request.user = user
-
-    async def auser() -> Any:
-        return user
-
-    request.auser = auser
+def _marked(view: View, needed: Requirement) -> View:
+    """Let middleware see that the view guards itself, and with what."""
+    exempt = csrf_exempt(view)
+    exempt.oauth_requirement = needed  # type: ignore[attr-defined]
+    return exempt

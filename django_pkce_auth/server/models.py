@@ -183,6 +183,11 @@ class TokenFamily(models.Model):
     def scopes(self) -> tuple[str, ...]:
         return parse_scope(self.scope)
 
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The identifiers that its tokens are bound to (RFC 8707); none: this project itself."""
+        return tuple((self.resource or "").split())
+
     def is_live(self, now: datetime) -> bool:
         """True unless family, client or user ended it; reads what was joined and makes no query of its own."""
         if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
@@ -264,6 +269,10 @@ class AccessToken(models.Model):
     @property
     def scopes(self) -> tuple[str, ...]:
         return self.family.scopes if self.scope is None else parse_scope(self.scope)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        return self.family.resources if self.resource is None else tuple(self.resource.split())
 
     def is_live(self, now: datetime) -> bool:
         return now < self.expires_at and self.family.is_live(now)

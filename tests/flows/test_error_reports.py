@@ -88,7 +88,7 @@ def test_report_of_a_fault_at_approval_shows_no_code(app: App, signed_in: Browse
 
 @pytest.mark.parametrize("path", ["/api/read", "/api/async"])
 def test_report_of_a_fault_in_the_bearer_check_shows_no_token(tokens: Any, reports: Any, path: str) -> None:
-    found = reports("django_pkce_auth.resource.bearer._grant")
+    found = reports("django_pkce_auth.resource.bearer.find_grant")
     browser = Browser(raise_request_exception=False)
     assert browser.get(path, headers=bearer(tokens["access_token"])).status_code == 500
     assert found

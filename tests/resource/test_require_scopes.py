@@ -21,11 +21,15 @@ from tests.four_steps import App, approve, bearer
 
 WRITE_CHALLENGE = (
     'Bearer error="insufficient_scope", '
-    'error_description="The access token does not have every scope that this needs.", scope="read write"'
+    'error_description="The access token does not have every scope that this needs.", scope="read write", '
+    'resource_metadata="https://testserver/.well-known/oauth-protected-resource"'
 )
-INVALID = 'Bearer error="invalid_token", error_description="The access token is unknown, expired or revoked."'
+METADATA = 'resource_metadata="https://testserver/.well-known/oauth-protected-resource"'
+INVALID = (
+    f'Bearer error="invalid_token", error_description="The access token is unknown, expired or revoked.", {METADATA}'
+)
 MALFORMED = 'Bearer error="invalid_request", error_description="The Authorization header is not Bearer and one token."'
-NONE = 'Bearer scope="read"'
+NONE = f'Bearer scope="read", {METADATA}'
 
 
 def refused(response: Any, status: int, challenge: str) -> None:
@@ -193,15 +197,17 @@ def test_view_sees_user_client_and_scopes(tokens: dict[str, Any]) -> None:
 def test_request_of_no_person_acts_as_the_service_user_or_nobody(
     app: App, tokens: dict[str, Any], alice: Any, django_user_model: Any
 ) -> None:
-    request = RequestFactory().get("/", headers=bearer(tokens["access_token"]))
+    def call() -> Any:
+        return who(RequestFactory().get("/", headers=bearer(tokens["access_token"])))
+
     TokenFamily.objects.update(user=None)
-    assert b'"user": "AnonymousUser", "grant_user": "None"' in who(request).content
+    assert b'"user": "AnonymousUser", "grant_user": "None"' in call().content
     robot = django_user_model.objects.create_user(username="robot")
     type(app.client).objects.update(service_user=robot)
-    assert b'"user": "robot", "grant_user": "None"' in who(request).content
+    assert b'"user": "robot", "grant_user": "None"' in call().content
     robot.is_active = False
     robot.save()
-    refused(who(request), 401, INVALID)
+    refused(call(), 401, INVALID)
 
 
 def test_session_user_does_not_leak_into_a_request_with_a_token(

@@ -1,0 +1,31 @@
+"""Protected resource metadata: which server issues tokens for a resource, and with which scopes (RFC 9728)."""
+
+from __future__ import annotations
+
+from django.urls import NoReverseMatch, reverse
+
+from ..conf import Settings
+from ..resource_registry import Resource
+
+
+def metadata_url(resource: Resource, *, settings: Settings) -> str:
+    """Return where the document of ``resource`` lies; empty for one on another host, or where no URL leads there."""
+    if not resource.identifier.startswith(f"{settings.origin}/") and resource.identifier != settings.origin:
+        return ""
+    try:
+        # The well-known part stands between host and path (§3.1).
+        return settings.absolute(reverse("pkce_auth:resource_metadata")) + resource.path
+    except NoReverseMatch:
+        return ""
+
+
+def document(resource: Resource, *, settings: Settings) -> dict[str, object]:
+    """Return what is published of ``resource`` (§2); a member that is not known is left out."""
+    members: dict[str, object] = {
+        "resource": resource.identifier,
+        "resource_name": str(resource.name),
+        "authorization_servers": [settings.issuer],
+        "scopes_supported": list(resource.scopes or (settings.scopes if resource.is_own else ())),
+        "bearer_methods_supported": ["header"],
+    }
+    return {name: value for name, value in members.items() if value}
