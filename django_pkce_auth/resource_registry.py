@@ -65,6 +65,10 @@ class ResourceRegistry(Mapping[str, Resource]):
             found = self._resources.get(identifier[:-1])
         return found
 
+    def those(self, identifiers: Iterable[str]) -> tuple[Resource, ...]:
+        """Return the resources, to be shown; one that has left the settings has no name."""
+        return tuple(self._resources.get(identifier) or Resource(identifier) for identifier in identifiers)
+
     def at(self, path: str) -> Resource:
         """Return the resource that a request's path belongs to: the longest one that it lies below, or ``own``."""
         for resource in self._below:

@@ -98,13 +98,18 @@ class DeviceTokenRequest:
 
     grant_type: ClassVar[str] = DEVICE_CODE
     device_code: str = field(repr=False)
+    resources: tuple[str, ...] = ()
 
     def encode(self) -> Pairs:
-        return [("grant_type", self.grant_type), ("device_code", self.device_code)]
+        return [
+            ("grant_type", self.grant_type),
+            ("device_code", self.device_code),
+            *(("resource", resource) for resource in self.resources),
+        ]
 
     @classmethod
     def decode(cls, parameters: Parameters) -> Self:
-        return cls(device_code=parameters.require("device_code"))
+        return cls(device_code=parameters.require("device_code"), resources=parameters.all("resource"))
 
 
 def _seconds(value: object, default: int) -> int:

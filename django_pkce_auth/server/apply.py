@@ -10,13 +10,14 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
-from ..scope_registry import ScopeRegistry
+from ..conf import Settings
 from ..secrets import digest
 from .clients import (
     add_secret,
     clean_client_id,
     clean_grant_types,
     clean_redirect_uris,
+    clean_resources,
     clean_scope,
     clean_web_origins,
     set_redirect_uris,
@@ -25,12 +26,12 @@ from .models import Client
 
 TEXTS: Final = ("name", "type", "client_uri", "policy_uri", "tos_uri", "introspects")
 FLAGS: Final = ("first_party", "rotates_refresh_tokens", "verified", "disabled")
-LISTS: Final = ("redirect_uris", "scopes", "default_scopes", "grant_types", "web_origins")
+LISTS: Final = ("redirect_uris", "scopes", "default_scopes", "grant_types", "web_origins", "resources")
 KEYS: Final = ("client_id", "secret_env", "service_user", "metadata", *TEXTS, *FLAGS, *LISTS)
 
 
 def apply_clients(
-    document: Mapping[str, Any], *, registry: ScopeRegistry, environ: Mapping[str, str], now: datetime
+    document: Mapping[str, Any], *, settings: Settings, environ: Mapping[str, str], now: datetime
 ) -> list[tuple[str, str]]:
     """Make each ``[[client]]`` of a parsed TOML document so; return (client_id, created, changed or unchanged).
 
@@ -48,7 +49,7 @@ def apply_clients(
             raise ValidationError(f"{client_id} stands twice in the file.")
         seen.add(client_id)
         try:
-            done.append((client_id, _apply(client_id, entry, registry, environ, now)))
+            done.append((client_id, _apply(client_id, entry, settings, environ, now)))
         except ValidationError as error:
             raise ValidationError(f"{client_id}: {' '.join(error.messages)}") from None
     return done
@@ -74,14 +75,14 @@ def _checked(entry: object, where: str) -> str:
 
 
 def _apply(
-    client_id: str, entry: Mapping[str, Any], registry: ScopeRegistry, environ: Mapping[str, str], now: datetime
+    client_id: str, entry: Mapping[str, Any], settings: Settings, environ: Mapping[str, str], now: datetime
 ) -> str:
     found = next((row for row in Client.objects.filter(client_id=client_id) if row.client_id == client_id), None)
     client = found or Client(client_id=client_id, name=client_id)
     if found and entry.get("type", client.type) != client.type:
         raise ValidationError("the type of a client can't be changed; register another one.")
     before = None if found is None else _state(client)
-    _set_fields(client, entry, registry, now)
+    _set_fields(client, entry, settings, now)
     client.full_clean()
     client.save()
     if "redirect_uris" in entry:
@@ -92,18 +93,20 @@ def _apply(
     return "unchanged" if before == _state(Client.objects.get(pk=client.pk)) else "changed"
 
 
-def _set_fields(client: Client, entry: Mapping[str, Any], registry: ScopeRegistry, now: datetime) -> None:
+def _set_fields(client: Client, entry: Mapping[str, Any], settings: Settings, now: datetime) -> None:
     for name in (*TEXTS, "first_party", "rotates_refresh_tokens", "metadata"):
         if name in entry:
             setattr(client, name, entry[name])
     if "scopes" in entry:
-        client.scope = clean_scope(entry["scopes"], registry)
+        client.scope = clean_scope(entry["scopes"], settings.scopes)
     if "default_scopes" in entry:
-        client.default_scope = clean_scope(entry["default_scopes"], registry)
+        client.default_scope = clean_scope(entry["default_scopes"], settings.scopes)
     if beyond := [scope for scope in client.default_scopes if scope not in client.scopes]:
         raise ValidationError(f"the default scope {beyond[0]} is not among its allowed scopes.")
     if "grant_types" in entry:
         client.grant_types = clean_grant_types(entry["grant_types"], public=not client.is_confidential)
+    if "resources" in entry:
+        client.resources = clean_resources(entry["resources"], settings.resources)
     if "web_origins" in entry:
         client.web_origins = clean_web_origins(entry["web_origins"])
     for name, column in (("verified", "verified_at"), ("disabled", "disabled_at")):
@@ -139,9 +142,18 @@ def _provision(client: Client, variable: str | None, environ: Mapping[str, str],
 
 def _state(client: Client) -> tuple[Any, ...]:
     """Everything that a file can change, to be compared."""
-    fields = ("name", "type", "scope", "default_scope", "grant_types", "web_origins", "first_party", "introspects")
-    more = ("rotates_refresh_tokens", "client_uri", "policy_uri", "tos_uri", "verified_at", "disabled_at", "metadata")
+    fields = ("name", "type", "scope", "default_scope", "grant_types", "web_origins", "resources", "introspects")
+    more = (
+        "first_party",
+        "rotates_refresh_tokens",
+        "client_uri",
+        "policy_uri",
+        "tos_uri",
+        "verified_at",
+        "disabled_at",
+        "metadata",
+    )
     rows: Iterable[Any] = client.redirect_uris.order_by("uri").values_list("uri", flat=True)
     secrets: Iterable[Any] = client.secrets.order_by("digest").values_list("digest", flat=True)
-    columns = (getattr(client, name) for name in (*fields, *more, "service_user_id"))
+    columns = (getattr(client, name) for name in (*fields, *more, "disabled_at", "metadata", "service_user_id"))
     return (*columns, tuple(rows), tuple(secrets))

@@ -14,12 +14,14 @@ from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRe
 from ..protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import explain_mismatch, matches
-from ..protocol.scopes import format_scope, parse_scope
+from ..protocol.scopes import format_scope
 from ..secrets import AUTHORIZATION_CODE, digest, generate
 from .consent import remember
 from .events import record
 from .models import AuthorizationCode, Client
 from .querysets import AskingClient
+from .remembered import Remembered
+from .resources import allowed_resources
 from .scopes import allowed_scopes
 
 logger = logging.getLogger("django_pkce_auth.server")
@@ -62,8 +64,11 @@ class Authorization:
     request: AuthorizationRequest
     redirect_uri: str
     scopes: tuple[str, ...]
+    resources: tuple[str, ...]
+    """What the token is to be bound to (RFC 8707); empty: this project itself."""
     consented: tuple[str, ...]
-    """What the signed-in user allowed this client before."""
+    """What the signed-in user allowed this client before at these resources."""
+    remembered: Remembered
 
     @property
     def state(self) -> str | None:
@@ -85,6 +90,7 @@ def validate(parameters: Parameters, *, user: Any, settings: conf.Settings) -> A
         if not client.may_use("authorization_code"):
             raise OAuthError(UNAUTHORIZED_CLIENT, "The client is not registered for the authorization code flow.")
         scopes = allowed_scopes(request.scopes, client=client, registry=settings.scopes)
+        resources = allowed_resources(request.resources, client=client, registry=settings.resources)
     except OAuthError as error:
         raise RedirectableError(error, redirect_uri, _state(parameters)) from error
     return Authorization(
@@ -92,7 +98,9 @@ def validate(parameters: Parameters, *, user: Any, settings: conf.Settings) -> A
         request=request,
         redirect_uri=redirect_uri,
         scopes=scopes,
-        consented=parse_scope(asking.consented_scope),
+        resources=resources,
+        consented=asking.remembered.scopes_at(resources, own=settings.resources.own.identifier),
+        remembered=asking.remembered,
     )
 
 
@@ -151,8 +159,11 @@ def approve(
             code_challenge=cast(str, authorization.request.code_challenge),
             redirect_uri=authorization.redirect_uri,
             scope=format_scope(scopes),
+            resource=" ".join(authorization.resources) or None,
         ).save(force_insert=True, using=using)
-        remember(user=user, client=client, before=authorization.consented, scopes=scopes, now=now, using=using)
+        before, own = authorization.remembered, settings.resources.own.identifier
+        allowed = before.adding(scopes, authorization.resources, own=own)
+        remember(allowed, before=before, user=user, client=client, scopes=scopes, now=now, using=using)
         record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
     response = AuthorizationResponse(code=raw_code, state=authorization.state, iss=settings.issuer)
     return response.encode(authorization.redirect_uri)

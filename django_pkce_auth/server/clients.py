@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from ..protocol.redirect_uris import problem
 from ..protocol.scopes import is_scope_token
+from ..resource_registry import ResourceRegistry, absolute_identifier
 from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generate
 from .grants import GRANTS
 from .models import Client, ClientSecret, RedirectURI
@@ -64,6 +65,20 @@ def clean_scope(value: str | Iterable[str], known: Iterable[str]) -> str:
                 % {"scope": scope[:100], "known": " ".join(known) or "-"}
             )
     return " ".join(scopes)
+
+
+def clean_resources(identifiers: Iterable[str], registry: ResourceRegistry) -> str:
+    """Return the identifiers, separated by spaces; a path stands for one here. Raises ValidationError for others."""
+    named = []
+    for identifier in identifiers:
+        resource = registry.named(absolute_identifier(identifier, issuer=registry.own.identifier))
+        if resource is None:
+            raise ValidationError(
+                _("%(resource)s is not in PKCE_AUTH['RESOURCES']; known are: %(known)s.")
+                % {"resource": identifier[:100], "known": " ".join(registry)}
+            )
+        named.append(resource.identifier)
+    return " ".join(dict.fromkeys(named))
 
 
 def clean_grant_types(names: Iterable[str], *, public: bool) -> str:

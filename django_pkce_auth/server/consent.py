@@ -9,10 +9,10 @@ from typing import Any
 from django.db import connections, router, transaction
 
 from ..protocol.redirect_uris import is_claimed_https
-from ..protocol.scopes import format_scope
 from ..scope_registry import Scope, ScopeRegistry
 from .events import record
 from .models import AuthorizationCode, Client, Consent, DeviceCode, TokenFamily
+from .remembered import Remembered
 from .revoke import revoke_families
 
 
@@ -57,19 +57,30 @@ def question(
 
 
 def remember(
-    *, user: Any, client: Client, before: tuple[str, ...], scopes: tuple[str, ...], now: datetime, using: str
+    allowed: Remembered,
+    *,
+    before: Remembered,
+    user: Any,
+    client: Client,
+    scopes: tuple[str, ...],
+    now: datetime,
+    using: str,
 ) -> None:
-    """Add ``scopes`` to what the user allowed the client ``before``: an upsert where something is new."""
-    if set(scopes) <= set(before):
+    """Store all that the user has ``allowed`` the client by now: an upsert where it is more than ``before``.
+
+    ``scopes`` are those of the answer that was just given.
+    """
+    if allowed == before:
         return
-    scope = format_scope(dict.fromkeys((*before, *scopes)))
-    row = Consent(user=user, client=client, scope=scope, created_at=now, updated_at=now)
+    row = Consent(
+        user=user, client=client, scope=allowed.scope, resource=allowed.resource, created_at=now, updated_at=now
+    )
     # Two approvals at the same moment make one row; MariaDB and MySQL take no conflict target.
     by_target = connections[using].features.supports_update_conflicts_with_target
     Consent.objects.using(using).bulk_create(
         [row],
         update_conflicts=True,
-        update_fields=["scope", "updated_at"],
+        update_fields=["scope", "resource", "updated_at"],
         unique_fields=["user", "client"] if by_target else None,
     )
     record("consent_given", client=client, user=user, using=using, scopes=list(scopes))

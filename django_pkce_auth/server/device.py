@@ -20,13 +20,20 @@ from ..secrets import DEVICE_CODE, digest, generate, generate_from
 from .consent import remember
 from .events import record
 from .models import Client, Consent, DeviceCode
+from .remembered import Remembered
 
 TRIES = 5
 """How often another user code is drawn where the first is in use: 34 bits are short of unique."""
 
 
 def begin(
-    client: Client, *, scopes: tuple[str, ...], verification_uri: str, settings: conf.Settings, now: datetime
+    client: Client,
+    *,
+    scopes: tuple[str, ...],
+    resources: tuple[str, ...] = (),
+    verification_uri: str,
+    settings: conf.Settings,
+    now: datetime,
 ) -> DeviceAuthorizationResponse:
     """Insert a device code and return what the device shows its user."""
     using = router.db_for_write(DeviceCode)
@@ -43,6 +50,7 @@ def begin(
                     expires_at=now + settings.device_code_lifetime,
                     interval=DEFAULT_INTERVAL_SECONDS,
                     scope=format_scope(scopes),
+                    resource=" ".join(resources) or None,
                 ).save(force_insert=True, using=using)
             break
         except IntegrityError:
@@ -67,15 +75,19 @@ def find_waiting(user_code: str, *, now: datetime) -> DeviceCode | None:
     return found if found is not None and found.client.disabled_at is None else None
 
 
-def approve_device(device: DeviceCode, *, user: Any, scopes: tuple[str, ...], now: datetime) -> bool:
+def approve_device(
+    device: DeviceCode, *, user: Any, scopes: tuple[str, ...], settings: conf.Settings, now: datetime
+) -> bool:
     """Let the device have ``scopes`` of ``user``; False where somebody answered in the meantime."""
     using = router.db_for_write(DeviceCode)
     client = device.client
     with transaction.atomic(using=using):
         if not _unanswered(device, using).update(approved_at=now, user=user, scope=format_scope(scopes)):
             return False
-        before = Consent.objects.using(using).filter(user=user, client=client).first()
-        remember(user=user, client=client, before=before.scopes if before else (), scopes=scopes, now=now, using=using)
+        consent = Consent.objects.using(using).filter(user=user, client=client).first()
+        before = consent.remembered if consent else Remembered()
+        allowed = before.adding(scopes, device.resources, own=settings.resources.own.identifier)
+        remember(allowed, before=before, user=user, client=client, scopes=scopes, now=now, using=using)
         record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
     return True
 

@@ -45,11 +45,12 @@ def issue_tokens(
     now: datetime,
     using: str,
     scopes: tuple[str, ...] | None = None,
+    resources: tuple[str, ...] | None = None,
     generation: int | None = None,
 ) -> TokenResponse:
     """Insert an access token of the family and, if ``generation`` is given, a refresh token; two statements at most.
 
-    ``scopes`` narrows the access token; None leaves it at the family's.
+    ``scopes`` and ``resources`` narrow the access token; None leaves it at the family's.
     """
     raw_access_token = generate(ACCESS_TOKEN)
     stored = digest(raw_access_token)
@@ -60,6 +61,7 @@ def issue_tokens(
         created_at=now,
         expires_at=expires_at,
         scope=None if scopes is None else format_scope(scopes),
+        resource=None if resources is None else " ".join(resources),
     ).save(force_insert=True, using=using)
     purge_sometimes(stored, now=now, using=using)
     return TokenResponse(

@@ -17,9 +17,14 @@ from ..fields import DigestField
 from ..protocol.scopes import parse_scope
 from ..secrets import fingerprint
 from .querysets import ClientQuerySet, TokenQuerySet
+from .remembered import Remembered
 
 # Also keeps javascript: and the like out of the links on the consent page.
 _https_url = URLValidator(schemes=["https"])
+
+
+def _identifiers(resource: str | None) -> tuple[str, ...]:
+    return tuple((resource or "").split())
 
 
 class Client(models.Model):
@@ -145,11 +150,16 @@ class Consent(models.Model):
         constraints = [models.UniqueConstraint(fields=["user", "client"], name="pkce_auth_one_consent")]
 
     def __str__(self) -> str:
-        return f"{self.client_id} · {self.scope}"
+        return f"{self.client_id} · {' '.join(self.scopes)}"
+
+    @property
+    def remembered(self) -> Remembered:
+        return Remembered(self.scope, self.resource)
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        return parse_scope(self.scope)
+        """Every scope that was allowed at any resource."""
+        return self.remembered.scopes
 
 
 class TokenFamily(models.Model):
@@ -186,7 +196,7 @@ class TokenFamily(models.Model):
     @property
     def resources(self) -> tuple[str, ...]:
         """The identifiers that its tokens are bound to (RFC 8707); none: this project itself."""
-        return tuple((self.resource or "").split())
+        return _identifiers(self.resource)
 
     def is_live(self, now: datetime) -> bool:
         """True unless family, client or user ended it; reads what was joined and makes no query of its own."""
@@ -219,6 +229,10 @@ class AuthorizationCode(models.Model):
     def __str__(self) -> str:
         return fingerprint(self.digest)
 
+    @property
+    def resources(self) -> tuple[str, ...]:
+        return _identifiers(self.resource)
+
 
 class DeviceCode(models.Model):
     """A device that waits for its user (RFC 8628). ``family`` is NULL until it is redeemed, as with a code."""
@@ -246,6 +260,10 @@ class DeviceCode(models.Model):
     def __str__(self) -> str:
         return fingerprint(self.digest)
 
+    @property
+    def resources(self) -> tuple[str, ...]:
+        return _identifiers(self.resource)
+
 
 class AccessToken(models.Model):
     """An access token; ``scope`` and ``resource`` are NULL where they are the family's."""
@@ -272,7 +290,7 @@ class AccessToken(models.Model):
 
     @property
     def resources(self) -> tuple[str, ...]:
-        return self.family.resources if self.resource is None else tuple(self.resource.split())
+        return self.family.resources if self.resource is None else _identifiers(self.resource)
 
     def is_live(self, now: datetime) -> bool:
         return now < self.expires_at and self.family.is_live(now)

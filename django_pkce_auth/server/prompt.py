@@ -7,6 +7,7 @@ from typing import Any
 from django.core.cache import cache
 
 from ..protocol.redirect_uris import host_of, is_loopback
+from ..resource_registry import Resource
 from .consent import Question
 from .models import Client, Consent
 
@@ -15,7 +16,13 @@ MANY = 1000
 
 
 def prompt_context(
-    client: Client, asked: Question, *, user: Any, action: str, redirect_uri: str = ""
+    client: Client,
+    asked: Question,
+    *,
+    user: Any,
+    action: str,
+    redirect_uri: str = "",
+    resources: tuple[Resource, ...] = (),
 ) -> dict[str, Any]:
     """Return the template's context. No query, but one an hour and client for how many people use it."""
     registered_by = client.registered_by
@@ -30,6 +37,7 @@ def prompt_context(
         "new_scopes": asked.new,
         "granted_scopes": asked.granted,
         "scopes": asked.scopes,
+        "resources": resources,
         "shown": " ".join(scope.name for scope in asked.scopes),
         "may_untick": len(asked.scopes) > 1,
         "account": user,

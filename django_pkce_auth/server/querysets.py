@@ -11,6 +11,7 @@ from django.db import models, router
 from django.db.models import F, FilteredRelation, Q
 
 from ..secrets import digest, same
+from .remembered import Remembered
 
 if TYPE_CHECKING:
     from .models import Client
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AskingClient:
-    """A client with its redirect URIs, and what one user allowed it before (None: nothing), read in one query."""
+    """A client with its redirect URIs, and what one user allowed it before, read in one query."""
 
     client: Client
     redirect_uris: tuple[str, ...]
-    consented_scope: str | None
+    remembered: Remembered
 
 
 USE_NOTED_EVERY = timedelta(hours=1)
@@ -86,12 +87,13 @@ class ClientQuerySet(PrimaryQuerySet):
                 consent=FilteredRelation("consents", condition=Q(consents__user=user)),
                 registered_uri=F("redirect_uris__uri"),
                 consented_scope=F("consent__scope"),
+                consented_resource=F("consent__resource"),
             )
         )
         if not rows or rows[0].client_id != client_id:
             return None
         uris = tuple(row.registered_uri for row in rows if row.registered_uri is not None)
-        return AskingClient(rows[0], uris, rows[0].consented_scope)
+        return AskingClient(rows[0], uris, Remembered(rows[0].consented_scope or "", rows[0].consented_resource or ""))
 
 
 class TokenQuerySet(PrimaryQuerySet):

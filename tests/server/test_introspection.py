@@ -44,6 +44,7 @@ def test_access_token_is_described_rfc7662_2_2(app: App, tokens: dict[str, Any],
         "sub": str(alice.pk),
         "scope": "read",
         "token_type": "Bearer",
+        "aud": ["https://testserver"],
         "iss": "https://testserver",
     }
 

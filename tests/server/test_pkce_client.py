@@ -53,6 +53,7 @@ def test_create_as_json_is_all_that_a_program_needs(run: Run) -> None:
         "name": "Photo App",
         "type": "confidential",
         "scope": "read",
+        "resources": [],
         "redirect_uris": [REDIRECT_URI],
         "disabled_at": None,
     }

@@ -16,7 +16,14 @@ from django.utils import timezone
 from ... import conf
 from ...secrets import generate
 from ...server.apply import apply_clients
-from ...server.clients import add_secret, clean_client_id, clean_redirect_uris, clean_scope, set_redirect_uris
+from ...server.clients import (
+    add_secret,
+    clean_client_id,
+    clean_redirect_uris,
+    clean_resources,
+    clean_scope,
+    set_redirect_uris,
+)
 from ...server.models import Client
 
 
@@ -34,6 +41,9 @@ class Command(BaseCommand):
         create.add_argument("--redirect-uri", action="append", default=[], metavar="URI", help="May be repeated.")
         create.add_argument(
             "--scope", action="append", default=[], help="A scope that it may ask for; may be repeated."
+        )
+        create.add_argument(
+            "--resource", action="append", default=[], help="Bind its tokens to this resource only; may be repeated."
         )
         listing = actions.add_parser("list", help="List the clients; secrets are shown by fingerprint.")
         added = actions.add_parser("add-secret", help="Add a secret; those that the client has keep working.")
@@ -75,6 +85,7 @@ class Command(BaseCommand):
             name=options["name"],
             type=Client.Type.PUBLIC if public else Client.Type.CONFIDENTIAL,
             scope=clean_scope(options["scope"], conf.settings().scopes),
+            resources=clean_resources(options["resource"], conf.settings().resources),
         )
         client.full_clean()
         client.save()
@@ -106,7 +117,7 @@ class Command(BaseCommand):
             raise CommandError(f"{options['file']} can't be read: {error.strerror}.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise CommandError(f"{options['file']} is no TOML: {error}.") from None
-        done = apply_clients(document, registry=conf.settings().scopes, environ=os.environ, now=timezone.now())
+        done = apply_clients(document, settings=conf.settings(), environ=os.environ, now=timezone.now())
         return [{"client_id": client_id, "outcome": outcome} for client_id, outcome in done]
 
     def _client(self, client_id: str) -> Client:
@@ -131,6 +142,7 @@ class Command(BaseCommand):
             "name": client.name,
             "type": client.type,
             "scope": client.scope,
+            "resources": client.resources.split(),
             "redirect_uris": [row.uri for row in client.redirect_uris.all()],
             "secrets": [row.fingerprint for row in client.secrets.all()],
             "disabled_at": client.disabled_at.isoformat() if client.disabled_at else None,

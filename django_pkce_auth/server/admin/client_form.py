@@ -12,7 +12,14 @@ from django.utils.translation import gettext_lazy as _
 from ... import conf
 from ...protocol.device import DEVICE_CODE
 from ...secrets import generate
-from ..clients import clean_client_id, clean_grant_types, clean_redirect_uris, clean_scope, clean_web_origins
+from ..clients import (
+    clean_client_id,
+    clean_grant_types,
+    clean_redirect_uris,
+    clean_resources,
+    clean_scope,
+    clean_web_origins,
+)
 from ..models import Client
 
 # Generic for the type checker alone; at run time Django's classes are not.
@@ -48,6 +55,12 @@ class ClientForm(ModelForm):
         widget=forms.CheckboxSelectMultiple,
         required=False,
         help_text=_("What a request without scope gets. None: such a request is refused."),
+    )
+    resources_allowed = forms.MultipleChoiceField(
+        label=_("Resources"),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text=_("Its tokens are bound to these. None: it may name any, and a token for none is for this site."),
     )
     grants = forms.MultipleChoiceField(
         label=_("How it gets tokens"),
@@ -92,6 +105,9 @@ class ClientForm(ModelForm):
         for field, scopes in (("scopes_allowed", client.scopes), ("scopes_default", client.default_scopes)):
             gone = [(name, name) for name in scopes if name not in dict(known)]
             self._start(field, list(scopes), choices=known + gone)
+        resources = {resource.identifier: resource.identifier for resource in conf.settings().resources.values()}
+        resources |= {identifier: identifier for identifier in client.resources.split()}
+        self._start("resources_allowed", client.resources.split(), choices=list(resources.items()))
         self._start("grants", [name for name, _words in GRANTS if client.may_use(name)])
         self._start("web_origins", "\n".join(client.web_origins.split()))
         self._start("verified", client.verified_at is not None)
@@ -127,6 +143,9 @@ class ClientForm(ModelForm):
             raise ValidationError(_("%(scope)s is not among the allowed scopes.") % {"scope": beyond[0]})
         return chosen
 
+    def clean_resources_allowed(self) -> str:
+        return clean_resources(self.cleaned_data["resources_allowed"], conf.settings().resources)
+
     def clean_grants(self) -> str:
         chosen, before = set(self.cleaned_data["grants"]), set(self.instance.grant_types.split())
         # One that has no refresh tokens today, which a file may have said, does not get them by being saved.
@@ -143,6 +162,7 @@ class ClientForm(ModelForm):
         client.scope = cleaned["scopes_allowed"]
         client.default_scope = cleaned["scopes_default"]
         client.grant_types = cleaned["grants"]
+        client.resources = cleaned["resources_allowed"]
         client.web_origins = cleaned["web_origins"]
         if cleaned["verified"] != (client.verified_at is not None):
             client.verified_at = timezone.now() if cleaned["verified"] else None

@@ -52,6 +52,7 @@ class ClientAdmin(ModelAdmin):
             {
                 "fields": (
                     "grants",
+                    "resources_allowed",
                     "rotates_refresh_tokens",
                     "first_party",
                     "introspects",

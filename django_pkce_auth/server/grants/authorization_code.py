@@ -19,6 +19,7 @@ from ..events import record
 from ..issue import issue_tokens, start_family
 from ..models import AuthorizationCode, Client, TokenFamily
 from ..querysets import KnownClient, known_client, with_secrets
+from ..resources import narrowed_resources
 from ..revoke import revoke_family
 
 logger = logging.getLogger("django_pkce_auth.server")
@@ -41,7 +42,8 @@ def exchange_code(
             raise _refused("expired")
         if not code.user.is_active:
             raise _refused("its user is deactivated")
-        response = _redeem(code, client, settings=settings, now=now, using=using)
+        resources = narrowed_resources(request.resources, code.resources, registry=settings.resources)
+        response = _redeem(code, client, resources, settings=settings, now=now, using=using)
         if response is not None:
             return response
     _revoke_replayed(code, client, now=now, using=using)
@@ -65,7 +67,13 @@ def _prove_possession(code: AuthorizationCode, request: AuthorizationCodeTokenRe
 
 
 def _redeem(
-    code: AuthorizationCode, client: Client, *, settings: Settings, now: datetime, using: str
+    code: AuthorizationCode,
+    client: Client,
+    resources: tuple[str, ...] | None,
+    *,
+    settings: Settings,
+    now: datetime,
+    using: str,
 ) -> TokenResponse | None:
     """Claim the code and issue its tokens in one transaction; None where another request claimed it first.
 
@@ -86,7 +94,9 @@ def _redeem(
             transaction.set_rollback(True, using=using)
             return None
         generation = 0 if client.may_use("refresh_token") else None
-        response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation)
+        response = issue_tokens(
+            family, settings=settings, now=now, using=using, resources=resources, generation=generation
+        )
         record(
             "tokens_issued",
             client=client,

@@ -16,6 +16,7 @@ from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens, start_family
 from ..models import TokenFamily
+from ..resources import allowed_resources
 from ..scopes import allowed_scopes
 
 
@@ -29,10 +30,17 @@ def exchange_client_credentials(
     if not client.is_confidential:
         raise OAuthError(UNAUTHORIZED_CLIENT, "A public client has no identity of its own to act with.")
     scopes = allowed_scopes(request.scopes, client=client, registry=settings.scopes)
+    resources = allowed_resources(request.resources, client=client, registry=settings.resources)
     using = router.db_for_write(TokenFamily)
     with transaction.atomic(using=using):
         family = start_family(
-            client=client, user_id=None, scope=format_scope(scopes), settings=settings, now=now, using=using
+            client=client,
+            user_id=None,
+            scope=format_scope(scopes),
+            resource=" ".join(resources) or None,
+            settings=settings,
+            now=now,
+            using=using,
         )
         response = issue_tokens(family, settings=settings, now=now, using=using)
         record("tokens_issued", client=client, family=family.pk, using=using, grant_type=request.grant_type)

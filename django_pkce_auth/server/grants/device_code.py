@@ -18,6 +18,7 @@ from ..events import record
 from ..issue import issue_tokens, start_family
 from ..models import Client, DeviceCode
 from ..querysets import KnownClient, known_client, with_secrets
+from ..resources import narrowed_resources
 
 SLOW_DOWN_SECONDS = 5
 """What each poll that came too early adds to the interval (RFC 8628 §3.5)."""
@@ -42,7 +43,8 @@ def exchange_device_code(
         raise _waiting(device, now)
     if device.user is None or not device.user.is_active:
         raise OAuthError(ACCESS_DENIED, "The user is deactivated.")
-    return _redeem(device, client, settings=settings, now=now)
+    resources = narrowed_resources(request.resources, device.resources, registry=settings.resources)
+    return _redeem(device, client, resources, settings=settings, now=now)
 
 
 def _find(raw: str) -> tuple[DeviceCode | None, KnownClient | None]:
@@ -62,7 +64,9 @@ def _waiting(device: DeviceCode, now: datetime) -> OAuthError:
     return OAuthError(AUTHORIZATION_PENDING, f"The user has not answered yet; poll again in {device.interval} seconds.")
 
 
-def _redeem(device: DeviceCode, client: Client, *, settings: Settings, now: datetime) -> TokenResponse:
+def _redeem(
+    device: DeviceCode, client: Client, resources: tuple[str, ...] | None, *, settings: Settings, now: datetime
+) -> TokenResponse:
     """Claim and issue in one transaction, as with an authorization code."""
     using = DeviceCode.objects.primary().db
     with transaction.atomic(using=using):
@@ -78,7 +82,9 @@ def _redeem(device: DeviceCode, client: Client, *, settings: Settings, now: date
         if not DeviceCode.objects.using(using).filter(pk=device.pk, family=None).update(family=family):
             raise _used()
         generation = 0 if client.may_use("refresh_token") else None
-        response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation)
+        response = issue_tokens(
+            family, settings=settings, now=now, using=using, resources=resources, generation=generation
+        )
         record(
             "tokens_issued",
             client=client,

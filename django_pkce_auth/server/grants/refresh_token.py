@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,6 +21,7 @@ from ..events import record
 from ..issue import issue_tokens
 from ..models import Client, RefreshToken, TokenFamily
 from ..querysets import KnownClient, known_client, with_secrets
+from ..resources import narrowed_resources
 from ..revoke import revoke_family
 
 logger = logging.getLogger("django_pkce_auth.server")
@@ -47,14 +48,16 @@ def exchange_refresh_token(
     family, using = token.family, RefreshToken.objects.primary().db
     _check_alive(token, now)
     scopes = _narrowed(request.scopes, family.scopes, registry=settings.scopes)
+    resources = narrowed_resources(request.resources, family.resources, registry=settings.resources)
+    narrowed = {"scopes": scopes, "resources": resources}
     keeps = client.is_confidential and not client.rotates_refresh_tokens
     # One that was superseded while the client still rotated stays superseded.
     if keeps and token.superseded_at is None:
         _slide(token, settings=settings, now=now, using=using)
-        return _issue(token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=False)
+        return _issue(token, client, settings=settings, now=now, using=using, narrowed=narrowed, rotate=False)
     if token.superseded_at is None and rival_used_at is not None:
         raise _reused(token, client, since=rival_used_at, now=now, using=using)
-    issue = partial(_issue, token, client, settings=settings, now=now, using=using, scopes=scopes, rotate=True)
+    issue = partial(_issue, token, client, settings=settings, now=now, using=using, narrowed=narrowed, rotate=True)
     if (response := _if_claimed(_supersede, token, issue, now=now, using=using)) is not None:
         return response
     if _successor_was_used(token, using):
@@ -160,12 +163,12 @@ def _issue(
     settings: Settings,
     now: datetime,
     using: str,
-    scopes: tuple[str, ...] | None,
+    narrowed: Mapping[str, tuple[str, ...] | None],
     rotate: bool,
 ) -> TokenResponse:
     family = token.family
     generation = token.generation + 1 if rotate else None
-    response = issue_tokens(family, settings=settings, now=now, using=using, scopes=scopes, generation=generation)
+    response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation, **narrowed)
     record("tokens_refreshed", client=client, user=family.user, family=family.pk, using=using)
     return response
 

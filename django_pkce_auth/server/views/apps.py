@@ -52,13 +52,14 @@ def _list(request: HttpRequest) -> HttpResponse:
     consents = Consent.objects.filter(user=user).select_related("client").order_by("client__name", "pk")
     families = TokenFamily.objects.filter(user=user, revoked_at=None).values_list("client")
     used = dict(families.annotate(Max("last_used_at")).order_by())
-    registry = conf.settings().scopes
+    settings = conf.settings()
     rows = [
         {
             "client": consent.client,
             "since": consent.created_at,
             "last_used": used.get(consent.client_id),
-            "scopes": [registry.get(name) or Scope(name, words=name) for name in consent.scopes],
+            "scopes": [settings.scopes.get(name) or Scope(name, words=name) for name in consent.scopes],
+            "resources": settings.resources.those(consent.remembered.resources),
         }
         for consent in consents
     ]

@@ -126,6 +126,7 @@ def _prompt(request: HttpRequest, authorization: Authorization, asked: Question)
         user=request.user,
         action=request.get_full_path(),
         redirect_uri=authorization.redirect_uri,
+        resources=conf.settings().resources.those(authorization.resources),
     )
     response = render(request, "pkce_auth/authorize.html", context)
     response["Referrer-Policy"] = "same-origin"

@@ -18,12 +18,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ... import conf
 from ...protocol.device import DEVICE_CODE, DeviceAuthorizationRequest, read_user_code, show_user_code
 from ...protocol.errors import ACCESS_DENIED, OAuthError
+from ...resource_registry import Resource
 from ..authenticate import require_grant_type
 from ..consent import Question, question
 from ..device import approve_device, begin, deny_device, find_waiting
 from ..models import Consent, DeviceCode
 from ..policy import ServerPolicy
 from ..prompt import prompt_context
+from ..resources import allowed_resources
 from ..responses import json_response
 from ..scopes import allowed_scopes
 from ..sign_in import switch_account
@@ -41,8 +43,11 @@ def device_authorization(request: HttpRequest, message: ClientRequest) -> HttpRe
     client, settings = message.authenticate(), conf.settings()
     require_grant_type(client, DEVICE_CODE)
     scopes = allowed_scopes(wanted.scopes, client=client, registry=settings.scopes)
+    resources = allowed_resources(wanted.resources, client=client, registry=settings.resources)
     page = settings.absolute(reverse("pkce_auth:device"))
-    answer = begin(client, scopes=scopes, verification_uri=page, settings=settings, now=message.now)
+    answer = begin(
+        client, scopes=scopes, resources=resources, verification_uri=page, settings=settings, now=message.now
+    )
     return json_response(answer.encode())
 
 
@@ -77,13 +82,25 @@ def _decide(request: HttpRequest, waiting: DeviceCode, code: str) -> HttpRespons
     asked = _question(request, waiting)
     decision = request.POST.get("decision")
     if decision == "approve":
-        done = approve_device(waiting, user=request.user, scopes=chosen_scopes(request, asked), now=timezone.now())
+        done = approve_device(
+            waiting,
+            user=request.user,
+            scopes=chosen_scopes(request, asked),
+            settings=conf.settings(),
+            now=timezone.now(),
+        )
         return _done(request, waiting, allowed=True) if done else _form(request, problem=_("Answered already."))
     if decision == "deny":
         deny_device(waiting, now=timezone.now())
         return _done(request, waiting, allowed=False)
-    context = prompt_context(waiting.client, asked, user=request.user, action=request.path)
+    context = prompt_context(
+        waiting.client, asked, user=request.user, action=request.path, resources=_resources(waiting)
+    )
     return render(request, "pkce_auth/device_prompt.html", context | {"user_code": show_user_code(code)})
+
+
+def _resources(waiting: DeviceCode) -> tuple[Resource, ...]:
+    return conf.settings().resources.those(waiting.resources)
 
 
 def _question(request: HttpRequest, waiting: DeviceCode) -> Question:
@@ -95,11 +112,12 @@ def _question(request: HttpRequest, waiting: DeviceCode) -> Question:
     if not scopes:
         raise OAuthError(ACCESS_DENIED, "You may not grant this device anything that it asks for.")
     user: Any = request.user
-    before = Consent.objects.filter(user=user, client=waiting.client).first()
+    consent = Consent.objects.filter(user=user, client=waiting.client).first()
+    own = settings.resources.own.identifier
     return question(
         waiting.client,
         scopes=tuple(scope for scope in asked if scope in scopes),
-        before=before.scopes if before else (),
+        before=consent.remembered.scopes_at(waiting.resources, own=own) if consent else (),
         redirect_uri="",
         registry=settings.scopes,
         forced=True,

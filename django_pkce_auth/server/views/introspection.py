@@ -44,7 +44,7 @@ def _describe(token: AccessToken | RefreshToken, *, issuer: str) -> Introspectio
         exp=_seconds(token.expires_at),
         iat=_seconds(token.created_at),
         iss=issuer,
-        audience=tuple((family.resource or "").split()),
+        audience=(token.resources if isinstance(token, AccessToken) else family.resources) or (issuer,),
     )
 
 

@@ -1,0 +1,42 @@
+"""Which protected resources a token is bound to (RFC 8707)."""
+
+from __future__ import annotations
+
+from ..protocol.errors import INVALID_TARGET, OAuthError
+from ..resource_registry import ResourceRegistry
+from .models import Client
+
+
+def allowed_resources(requested: tuple[str, ...], *, client: Client, registry: ResourceRegistry) -> tuple[str, ...]:
+    """Return the identifiers that a request names, or the client's own; empty: this project itself.
+
+    Raises OAuthError ``invalid_target`` for one that is unknown, or not among the client's where it has a list.
+    """
+    own = client.resources.split()
+    named = []
+    for identifier in requested:
+        resource = registry.named(identifier)
+        if resource is None or (own and resource.identifier not in own):
+            raise OAuthError(
+                INVALID_TARGET, "resource names one that does not exist here or is not allowed to this client."
+            )
+        named.append(resource.identifier)
+    bound = tuple(dict.fromkeys(named or own))
+    return () if bound == (registry.own.identifier,) else bound
+
+
+def narrowed_resources(
+    requested: tuple[str, ...], granted: tuple[str, ...], *, registry: ResourceRegistry
+) -> tuple[str, ...] | None:
+    """Return what a token request narrows its access token to, None where it is all that was granted (§2.2).
+
+    Raises OAuthError ``invalid_target`` for what was not granted.
+    """
+    if not requested:
+        return None
+    within = granted or (registry.own.identifier,)
+    named = [registry.named(identifier) for identifier in requested]
+    identifiers = tuple(dict.fromkeys(resource.identifier for resource in named if resource is not None))
+    if None in named or not set(identifiers) <= set(within):
+        raise OAuthError(INVALID_TARGET, "resource names one that this authorization was not granted for.")
+    return None if set(identifiers) == set(within) else identifiers
