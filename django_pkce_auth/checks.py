@@ -27,7 +27,8 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Everything that the settings file alone decides.
 
     E001 the settings can't be used, E002 an unknown key, E003 an issuer that is not https, E004 no encryption keys,
-    E005 an encryption key that is none, E006 a scope that can't be one, E007 a policy that is no subclass of ours.
+    E005 an encryption key that is none, E006 a scope that can't be one, E007 a policy that is no subclass of ours,
+    E011 a function that is none.
     """
     try:
         settings = conf.settings()
@@ -98,7 +99,18 @@ def _policies(settings: conf.Settings) -> list[CheckMessage]:
         if not usable:
             message = f"PKCE_AUTH[{key!r}] is {dotted!r}, which is no subclass of {base}."
             found.append(Error(message, hint="Write the dotted path of your subclass.", id="pkce_auth.E007"))
+    server = settings.authorization_server
+    if server is not None and server.user and not _is_callable(server.user):
+        message = f"PKCE_AUTH['AUTHORIZATION_SERVER']['user'] is {server.user!r}, which is no function."
+        found.append(Error(message, hint="Write the dotted path of your function.", id="pkce_auth.E011"))
     return found
+
+
+def _is_callable(dotted: str) -> bool:
+    try:
+        return callable(import_string(dotted))
+    except ImportError:
+        return False
 
 
 @register("pkce_auth")

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .addresses import issuer_fault
+from .authorization_server import AuthorizationServer, parse_authorization_server
 from .provider_settings import ProviderSettings, parse_provider
 from .resource_registry import ResourceRegistry, parse_resources
 from .scope_registry import ScopeRegistry, parse_scopes
@@ -24,6 +25,7 @@ KEYS: Mapping[str, str] = {
     "RESOURCES": "Address, or path here → words, or a dict with `name`, `scopes`: resources that tokens are bound to.",
     "ENCRYPTION_KEYS": "Keys for connected accounts' tokens: the first encrypts, all decrypt. Needed with `PROVIDERS`.",
     "PROVIDERS": "Slug → another authorization server that users connect to.",
+    "AUTHORIZATION_SERVER": "A dict: another project, whose tokens the guards accept in place of this project's own.",
     "AUTHORIZATION_CODE_LIFETIME": "Seconds (or a `timedelta`, as with all lifetimes) to redeem a code. Default 60.",
     "ACCESS_TOKEN_LIFETIME": "Seconds until an access token ends. Default 3600.",
     "REFRESH_TOKEN_LIFETIME": "Seconds without use until a refresh token ends. Default 2592000, 30 days.",
@@ -44,6 +46,7 @@ class Settings:
     resources: ResourceRegistry
     encryption_keys: tuple[str, ...] = field(repr=False)
     providers: Mapping[str, ProviderSettings]
+    authorization_server: AuthorizationServer | None
     server_policy: str
     client_policy: str
     authorization_code_lifetime: timedelta
@@ -103,6 +106,7 @@ def parse(raw: object) -> Settings:
         resources=parse_resources(_mapping(raw, "RESOURCES"), issuer=issuer),
         encryption_keys=_encryption_keys(raw.get("ENCRYPTION_KEYS", ())),
         providers={slug: parse_provider(slug, entry) for slug, entry in _mapping(raw, "PROVIDERS").items()},
+        authorization_server=parse_authorization_server(raw.get("AUTHORIZATION_SERVER")),
         server_policy=raw.get("SERVER_POLICY", "django_pkce_auth.server.policy.ServerPolicy"),
         client_policy=raw.get("CLIENT_POLICY", "django_pkce_auth.client.policy.ClientPolicy"),
         authorization_code_lifetime=_lifetime(raw, "AUTHORIZATION_CODE_LIFETIME", 60),

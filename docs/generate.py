@@ -15,6 +15,7 @@ PACKAGE = ROOT / "django_pkce_auth"
 
 
 def settings() -> Iterator[str]:
+    from django_pkce_auth.authorization_server import KEYS as SERVER_KEYS
     from django_pkce_auth.conf import KEYS
     from django_pkce_auth.provider_settings import PROVIDER_KEYS
 
@@ -22,6 +23,8 @@ def settings() -> Iterator[str]:
     yield from (f"| `{key}` | {meaning} |" for key, meaning in KEYS.items())
     yield '\nKeys of an entry of `PKCE_AUTH["PROVIDERS"]`:\n\n| Key | Meaning |\n|---|---|'
     yield from (f"| `{key}` | {meaning} |" for key, meaning in PROVIDER_KEYS.items())
+    yield '\nKeys of `PKCE_AUTH["AUTHORIZATION_SERVER"]`:\n\n| Key | Meaning |\n|---|---|'
+    yield from (f"| `{key}` | {meaning} |" for key, meaning in SERVER_KEYS.items())
 
 
 def checks() -> Iterator[str]:

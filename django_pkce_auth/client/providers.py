@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from ..addresses import is_loopback_url
 from ..conf import Settings
+from ..discovery import Unpublished, server_metadata
 from ..protocol.bearer import encode as bearer_header
 from ..protocol.client_authentication import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE, ClientCredentials
-from ..protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
-from ..protocol.metadata import ServerMetadata, well_known_urls
+from ..protocol.errors import INVALID_SCOPE, OAuthError
+from ..protocol.metadata import ServerMetadata
 from ..protocol.pkce import S256
 from ..protocol.revocation import RevocationRequest
 from ..protocol.token import AuthorizationCodeTokenRequest, RefreshTokenRequest, TokenResponse, decode_error
@@ -25,11 +22,6 @@ from .errors import ConnectError, ProviderRefused, ProviderUnavailable
 from .registry import find_entry, guarded
 
 logger = logging.getLogger("django_pkce_auth.client")
-
-METADATA_SECONDS = 3600
-MIN_METADATA_SECONDS, MAX_METADATA_SECONDS = 60, 86_400
-RETRY_SECONDS = 30
-"""How long a server whose metadata could not be read is left alone."""
 
 
 class UnknownProvider(ConnectError):
@@ -176,82 +168,15 @@ def _credentials(entry: ProviderSettings, metadata: ServerMetadata | None) -> Cl
     return ClientCredentials(entry.client_id, None if method == NONE else entry.client_secret, method)
 
 
-@dataclass(slots=True)
-class _Document:
-    """What one issuer published, and until when (``time.monotonic()``) it is not asked again."""
-
-    metadata: ServerMetadata | None
-    until: float
-    fault: str = ""
-
-
-_documents: dict[tuple[str, bool], _Document] = {}
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})")
-
-
 def _metadata(entry: ProviderSettings, transport: Transport) -> ServerMetadata:
-    """Return the issuer's metadata, kept in this process for its HTTP lifetime; raises ProviderUnavailable."""
-    key = (entry.issuer, entry.from_admin)
-    kept = _documents.get(key)
-    if kept is None or time.monotonic() >= kept.until:
-        kept = _documents[key] = _fetch_or_keep(entry.issuer, transport, kept)
-    metadata = kept.metadata
-    if metadata is None:
-        raise ProviderUnavailable(kept.fault)
+    """Return the issuer's metadata; raises ProviderUnavailable."""
+    try:
+        metadata = server_metadata(entry.issuer, transport=transport, apart=entry.from_admin)
+    except Unpublished as error:
+        raise ProviderUnavailable(str(error)) from None
     if S256 not in metadata.code_challenge_methods and not entry.rejects_pkce:
         raise ProviderUnavailable(
             f"{entry.issuer} does not say that it supports PKCE with S256; without it a stolen code can be used. "
             "If it is known to reject PKCE, set 'rejects_pkce': True for this provider."
         )
     return metadata
-
-
-def _fetch_or_keep(issuer: str, transport: Transport, kept: _Document | None) -> _Document:
-    """Fetch anew; while that fails, the old document serves, and a dead server costs one visitor a wait and not all."""
-    try:
-        metadata, seconds = _fetch_metadata(issuer, transport)
-    except ProviderUnavailable as error:
-        again = time.monotonic() + RETRY_SECONDS
-        return _Document(kept.metadata if kept else None, again, str(error))
-    return _Document(metadata, time.monotonic() + seconds)
-
-
-def _fetch_metadata(issuer: str, transport: Transport) -> tuple[ServerMetadata, float]:
-    for url in well_known_urls(issuer):
-        answer = _send(transport, "GET", url)
-        document = answer.json() if answer.status == 200 else None
-        # Many a site answers any address with 200 and its home page.
-        if isinstance(document, dict):
-            try:
-                return _checked(ServerMetadata.decode(document, issuer=issuer)), _lifetime(answer)
-            except OAuthError as error:
-                raise ProviderUnavailable(f"{issuer}: {error.description}") from None
-    raise ProviderUnavailable(f"{issuer} publishes no metadata; name its authorize_url and token_url in the settings.")
-
-
-def _lifetime(answer: Answer) -> float:
-    said = _MAX_AGE.search(answer.headers.get("cache-control", "").lower())
-    return min(max(int(said[1]) if said else METADATA_SECONDS, MIN_METADATA_SECONDS), MAX_METADATA_SECONDS)
-
-
-def _checked(metadata: ServerMetadata) -> ServerMetadata:
-    """Hold a document's addresses to what settings may name; raises OAuthError.
-
-    A server of the Internet can't send our requests, with a client secret in them, to a service on this host.
-    """
-    local = is_loopback_url(metadata.issuer)
-    for name in ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "userinfo_endpoint"):
-        url = getattr(metadata, name)
-        if url and not (_ADDRESS.match(url) and (local or not _is_local(url))):
-            raise OAuthError(INVALID_REQUEST, f"The server's metadata has no usable {name}.")
-    return metadata
-
-
-_ADDRESS = re.compile(r"https?://[\x21-\x7e]+\Z")
-
-
-def _is_local(url: str) -> bool:
-    try:
-        return urlsplit(url).scheme != "https" or is_loopback_url(url)
-    except ValueError:
-        return True

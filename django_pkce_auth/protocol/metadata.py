@@ -14,6 +14,14 @@ from .pkce import CODE_CHALLENGE_METHODS
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 OPENID_WELL_KNOWN = "/.well-known/openid-configuration"
+ENDPOINTS = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "userinfo_endpoint",
+    "introspection_endpoint",
+    "jwks_uri",
+)
 
 
 def well_known_urls(issuer: str) -> tuple[str, ...]:
@@ -52,9 +60,15 @@ class ServerMetadata:
     token_endpoint: str
     revocation_endpoint: str = ""
     userinfo_endpoint: str = ""
+    introspection_endpoint: str = ""
+    jwks_uri: str = ""
     iss_parameter_supported: bool = False
     code_challenge_methods: tuple[str, ...] = ()
     token_endpoint_auth_methods: tuple[str, ...] = ("client_secret_basic",)
+
+    def endpoints(self) -> tuple[tuple[str, str], ...]:
+        """Return the addresses by their names; one that is not published is empty."""
+        return tuple((name, getattr(self, name)) for name in ENDPOINTS)
 
     @classmethod
     def decode(cls, document: Any, *, issuer: str) -> Self:
@@ -69,6 +83,8 @@ class ServerMetadata:
             token_endpoint=_url(document, "token_endpoint", required=True),
             revocation_endpoint=_url(document, "revocation_endpoint"),
             userinfo_endpoint=_url(document, "userinfo_endpoint"),
+            introspection_endpoint=_url(document, "introspection_endpoint"),
+            jwks_uri=_url(document, "jwks_uri"),
             iss_parameter_supported=document.get("authorization_response_iss_parameter_supported") is True,
             code_challenge_methods=_strings(document.get("code_challenge_methods_supported"), ()),
             token_endpoint_auth_methods=_strings(

@@ -7,14 +7,16 @@ from typing import NoReturn
 
 from ..conf import Settings
 from ..protocol import bearer
-from ..protocol.errors import OAuthError
+from ..protocol.errors import TEMPORARILY_UNAVAILABLE, OAuthError
 from ..protocol.scopes import format_scope
 from ..resource_registry import Resource
-from .grant import Grant, Refused
-from .local import find_grant
+from .grant import Grant, Refused, Unavailable
+from .local import find_local_grant
 from .metadata import metadata_url
 
 __all__ = ["Grant", "Refused", "verify"]
+
+RETRY_AFTER_SECONDS = 5
 
 
 def verify(
@@ -44,7 +46,7 @@ def verify(
         refuse(400, error)
     if raw_token is None:
         refuse(401, None, scope=format_scope(scopes or resource.scopes))
-    grant = known or find_grant(raw_token, now=now)
+    grant = known or find_grant(raw_token, settings=settings, now=now)
     if grant is None:
         # Unknown, expired and revoked are one answer for the client; all three mean: get a new token.
         refuse(401, OAuthError(bearer.INVALID_TOKEN, "The access token is unknown, expired or revoked."))
@@ -54,3 +56,17 @@ def verify(
         lacking = OAuthError(bearer.INSUFFICIENT_SCOPE, "The access token does not have every scope that this needs.")
         refuse(403, lacking, scope=format_scope(scopes))
     return grant
+
+
+def find_grant(raw_token: str, *, settings: Settings, now: datetime) -> Grant | None:
+    """Return what a token allows, whoever issued it, or None; raises Refused where nothing can be found out."""
+    server = settings.authorization_server
+    if server is None:
+        return find_local_grant(raw_token, now=now)
+    from .remote import find_remote_grant
+
+    try:
+        return find_remote_grant(raw_token, server=server, own=settings.resources.own.identifier, now=now)
+    except Unavailable:
+        error = OAuthError(TEMPORARILY_UNAVAILABLE, "The access token can't be verified right now; try again later.")
+        raise Refused(503, error, retry_after=RETRY_AFTER_SECONDS) from None

@@ -38,6 +38,10 @@ class Grant:
         return self.user or service_user or AnonymousUser()
 
 
+class Unavailable(Exception):
+    """Whether a token is valid can't be found out at this moment."""
+
+
 class Refused(Exception):
     """The request is not let in. ``status`` is 400, 401, 403, or 503 where nothing could be found out.
 

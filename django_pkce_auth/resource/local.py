@@ -13,7 +13,7 @@ from .grant import Grant
 USE_INTERVAL = timedelta(minutes=5)
 
 
-def find_grant(raw_token: str, *, now: datetime) -> Grant | None:
+def find_local_grant(raw_token: str, *, now: datetime) -> Grant | None:
     """Return what the token allows: valid is it AND its family AND its client AND its user. One query."""
     tokens = AccessToken.objects.by_raw(raw_token)
     token = tokens.select_related("family__client__service_user", "family__user").first()

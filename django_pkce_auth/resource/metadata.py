@@ -24,7 +24,7 @@ def document(resource: Resource, *, settings: Settings) -> dict[str, object]:
     members: dict[str, object] = {
         "resource": resource.identifier,
         "resource_name": str(resource.name),
-        "authorization_servers": [settings.issuer],
+        "authorization_servers": [server.issuer if (server := settings.authorization_server) else settings.issuer],
         "scopes_supported": list(resource.scopes or (settings.scopes if resource.is_own else ())),
         "bearer_methods_supported": ["header"],
     }

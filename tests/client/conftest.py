@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from django_pkce_auth.client import providers, refresh
+from django_pkce_auth import discovery
+from django_pkce_auth.client import refresh
 from django_pkce_auth.client.models import Connection
 from tests.client.acme import Acme, InProcessPolicy, connect
 
@@ -41,9 +42,9 @@ def acme(pkce_auth: Any) -> Iterator[Acme]:
     provider.account()
     InProcessPolicy.current = provider
     pkce_auth(CLIENT_POLICY="tests.client.acme.InProcessPolicy")
-    providers._documents.clear()
+    discovery._documents.clear()
     yield provider
-    providers._documents.clear()
+    discovery._documents.clear()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from django_pkce_auth.client import providers
+from django_pkce_auth import discovery
 from django_pkce_auth.client.errors import ProviderUnavailable
 from django_pkce_auth.client.providers import Provider, get_provider
 from django_pkce_auth.conf import settings as current_settings
@@ -66,14 +66,14 @@ def test_document_is_fetched_once_an_hour(acme: Acme, monkeypatch: pytest.Monkey
     for _ in range(3):
         get(acme)
     assert len(acme.sent) == 1
-    clock = providers.time.monotonic()
-    monkeypatch.setattr(providers.time, "monotonic", lambda: clock + 3601)
+    clock = discovery.time.monotonic()
+    monkeypatch.setattr(discovery.time, "monotonic", lambda: clock + 3601)
     get(acme)
     assert len(acme.sent) == 2
 
 
 def test_document_that_could_not_be_read_is_asked_for_again_after_a_while(acme: Acme, monkeypatch: Any) -> None:
-    monkeypatch.setattr(providers, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(discovery, "RETRY_SECONDS", 0)
     acme.answers[ISSUER + RFC8414] = TransportError("https://acme.example did not answer: ReadTimeout.")
     with pytest.raises(ProviderUnavailable, match="ReadTimeout"):
         get(acme)
@@ -92,7 +92,7 @@ def test_dead_server_is_left_alone_for_a_while(acme: Acme) -> None:
 def test_old_document_serves_while_the_server_is_down(acme: Acme) -> None:
     publish(acme)
     before = get(acme)
-    for document in providers._documents.values():
+    for document in discovery._documents.values():
         document.until = 0.0
     acme.answers[ISSUER + RFC8414] = TransportError("https://acme.example did not answer: ReadTimeout.")
     assert get(acme) == before
@@ -104,7 +104,7 @@ def test_old_document_serves_while_the_server_is_down(acme: Acme) -> None:
 )
 def test_document_is_kept_for_its_http_lifetime(header: str, seconds: int) -> None:
     answer = Answer(200, b"{}", {"cache-control": header} if header else {})
-    assert providers._lifetime(answer) == seconds
+    assert discovery.lifetime(answer) == seconds
 
 
 @pytest.mark.parametrize("issuer", ["https://evil.example", f"{ISSUER}/", "https://ACME.example", None, 1, [ISSUER]])
@@ -139,7 +139,7 @@ def test_places_of_an_issuer_with_a_path_are_tried_in_order(acme: Acme, pkce_aut
     assert [request.url for request in acme.sent] == places
     for count, place in reversed(list(enumerate(places, start=1))):
         acme.sent.clear()
-        providers._documents.clear()
+        discovery._documents.clear()
         publish(acme, place, issuer=issuer)
         assert get(acme).token_url
         assert [request.url for request in acme.sent] == places[:count]

@@ -1,0 +1,116 @@
+"""What other servers publish of themselves, fetched and kept for its HTTP lifetime in this process (RFC 8414)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from .addresses import is_loopback_url
+from .protocol.errors import INVALID_REQUEST, OAuthError
+from .protocol.metadata import ServerMetadata, well_known_urls
+from .transport import Answer, Transport, TransportError
+
+USUAL_SECONDS = 3600
+MIN_SECONDS, MAX_SECONDS = 60, 86_400
+RETRY_SECONDS = 30
+"""How long a server whose document could not be read, or was read just now, is left alone."""
+
+T = TypeVar("T")
+
+
+class Unpublished(Exception):
+    """A document can't be had. Its text holds no secret."""
+
+
+@dataclass(slots=True)
+class _Document:
+    """What one server published, and until when (``time.monotonic()``) it is not asked again."""
+
+    value: Any
+    until: float
+    asked_at: float
+    fault: str = ""
+
+
+_documents: dict[tuple[object, ...], _Document] = {}
+
+
+def keep(key: tuple[object, ...], fetch: Callable[[], tuple[T, float]], *, renew: bool = False) -> T:
+    """Return what ``fetch`` gave, kept for as many seconds as it says; raises Unpublished.
+
+    While fetching fails the old document serves, and a dead server costs one visitor a wait and not all. ``renew``
+    asks before the time is over, though not again within ``RETRY_SECONDS``.
+    """
+    kept, now = _documents.get(key), time.monotonic()
+    if kept is None or now >= kept.until or (renew and now - kept.asked_at >= RETRY_SECONDS):
+        kept = _documents[key] = _fetch(fetch, kept)
+    if kept.value is None:
+        raise Unpublished(kept.fault)
+    value: T = kept.value
+    return value
+
+
+def _fetch(fetch: Callable[[], tuple[Any, float]], kept: _Document | None) -> _Document:
+    try:
+        value, seconds = fetch()
+    except (Unpublished, TransportError) as error:
+        now = time.monotonic()
+        return _Document(kept.value if kept else None, now + RETRY_SECONDS, now, str(error))
+    now = time.monotonic()
+    return _Document(value, now + seconds, now)
+
+
+def server_metadata(issuer: str, *, transport: Transport, apart: bool = False) -> ServerMetadata:
+    """Return the issuer's metadata; raises Unpublished.
+
+    ``apart`` keeps what was fetched under other rules, such as an issuer that somebody typed into a form.
+    """
+
+    def fetch() -> tuple[ServerMetadata, float]:
+        for url in well_known_urls(issuer):
+            answer = transport.request("GET", url)
+            document = answer.json() if answer.status == 200 else None
+            # Many a site answers any address with 200 and its home page.
+            if isinstance(document, dict):
+                try:
+                    return _checked(ServerMetadata.decode(document, issuer=issuer)), lifetime(answer)
+                except OAuthError as error:
+                    raise Unpublished(f"{issuer}: {error.description}") from None
+        raise Unpublished(f"{issuer} publishes no metadata; name the addresses of its endpoints in the settings.")
+
+    return keep(("metadata", issuer, apart), fetch)
+
+
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})")
+
+
+def lifetime(answer: Answer) -> float:
+    """Return the seconds that an answer may be kept (RFC 9111 §5.2.2.1), within a minute and a day."""
+    said = _MAX_AGE.search(answer.headers.get("cache-control", "").lower())
+    return min(max(int(said[1]) if said else USUAL_SECONDS, MIN_SECONDS), MAX_SECONDS)
+
+
+def _checked(metadata: ServerMetadata) -> ServerMetadata:
+    """Hold a document's addresses to what settings may name; raises OAuthError.
+
+    A server of the Internet can't send our requests, with a client secret in them, to a service on this host.
+    """
+    local = is_loopback_url(metadata.issuer)
+    for name, url in metadata.endpoints():
+        if url and not (_ADDRESS.match(url) and (local or not _is_local(url))):
+            raise OAuthError(INVALID_REQUEST, f"The server's metadata has no usable {name}.")
+    return metadata
+
+
+_ADDRESS = re.compile(r"https?://[\x21-\x7e]+\Z")
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme != "https" or is_loopback_url(url)
+    except ValueError:
+        return True

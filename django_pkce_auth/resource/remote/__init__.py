@@ -1,0 +1,52 @@
+"""Tokens that another project issued: verified without its database, by its keys or by asking it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from ...authorization_server import JWKS, AuthorizationServer
+from ...protocol.errors import OAuthError
+from ...protocol.scopes import parse_scope
+from ..grant import Grant
+
+
+def find_remote_grant(raw_token: str, *, server: AuthorizationServer, own: str, now: datetime) -> Grant | None:
+    """Return what the token allows, or None; raises Unavailable where that can't be found out now. No query.
+
+    ``own`` is this project's identifier. A token that says no audience is for nobody here.
+    """
+    if server.verification == JWKS:
+        from .jwks import verified_claims as find_claims
+    else:
+        from .introspection import introspected_claims as find_claims
+    claims = find_claims(raw_token, server=server, now=now)
+    return None if claims is None else _grant(claims, server=server, own=own)
+
+
+def _grant(claims: Mapping[str, Any], *, server: AuthorizationServer, own: str) -> Grant | None:
+    client_id, scope, audience = claims.get("client_id"), claims.get("scope", ""), claims.get("aud")
+    listed = [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
+    resources = tuple(own if each == server.audience else each for each in listed if isinstance(each, str) and each)
+    if not isinstance(client_id, str) or not client_id or not isinstance(scope, str) or not resources:
+        return None
+    try:
+        scopes = parse_scope(scope)
+    except OAuthError:
+        return None
+    user = import_string(server.user)(claims) if server.user else None
+    if user is not None and not user.is_active:
+        return None
+    subject = claims.get("sub")
+    return Grant(
+        client_id=client_id,
+        scopes=scopes,
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        user=user,
+        subject=subject if isinstance(subject, str) else None,
+        resources=resources,
+        claims=claims,
+    )

@@ -1,0 +1,84 @@
+"""Tokens that their issuer is asked about (RFC 7662)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from threading import Lock
+from typing import Any, Final
+
+from ...authorization_server import AuthorizationServer
+from ...discovery import Unpublished, server_metadata
+from ...protocol.client_authentication import CLIENT_SECRET_BASIC, ClientCredentials
+from ...protocol.errors import OAuthError
+from ...protocol.introspection import IntrospectionRequest, IntrospectionResponse
+from ...secrets import digest
+from ...transport import HttpTransport, TransportError
+from ..grant import Unavailable
+
+logger = logging.getLogger("django_pkce_auth.resource")
+
+MAX_ANSWERS: Final = 10_000
+_answers: OrderedDict[tuple[str, bytes], tuple[float, Mapping[str, Any] | None]] = OrderedDict()
+_lock = Lock()
+
+
+def introspected_claims(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mapping[str, Any] | None:
+    """Return what the issuer says of a token that is active, else None; raises Unavailable where it says nothing.
+
+    An answer is kept for ``cache_seconds`` in this process, never longer than the token lives, and of at most 10,000
+    tokens.
+    """
+    key, clock = (server.issuer, digest(raw_token)), time.monotonic()
+    with _lock:
+        kept = _answers.get(key)
+    if kept is not None and clock < kept[0]:
+        claims = kept[1]
+    else:
+        claims = _ask(raw_token, server=server, now=now)
+        _keep(key, clock + server.cache_seconds, claims)
+    return claims if claims is not None and now.timestamp() < claims["exp"] else None
+
+
+def _keep(key: tuple[str, bytes], until: float, claims: Mapping[str, Any] | None) -> None:
+    with _lock:
+        _answers[key] = (until, claims)
+        _answers.move_to_end(key)
+        while len(_answers) > MAX_ANSWERS:
+            _answers.popitem(last=False)
+
+
+def _ask(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mapping[str, Any] | None:
+    credentials = ClientCredentials(server.client_id, server.client_secret, CLIENT_SECRET_BASIC)
+    transport = HttpTransport()
+    try:
+        url = server.introspection_url or server_metadata(server.issuer, transport=transport).introspection_endpoint
+        if not url:
+            raise Unpublished(f"{server.issuer} publishes no introspection_endpoint; name its 'introspection_url'.")
+        form = IntrospectionRequest(raw_token, "access_token").encode()
+        answer = transport.request("POST", url, headers={"Authorization": credentials.header()}, form=form)
+    except (Unpublished, TransportError) as error:
+        logger.error("A token can't be verified: %s", error)
+        raise Unavailable from None
+    members = answer.json()
+    try:
+        if answer.status != 200:
+            raise OAuthError("invalid_request", f"it answered {answer.status}")
+        said = IntrospectionResponse.decode(members)
+    except OAuthError as error:
+        logger.error("A token can't be verified: %s: %s", server.issuer, error.description)
+        raise Unavailable from None
+    return _claims(members, said, server=server, now=now)
+
+
+def _claims(
+    members: Mapping[str, Any], said: IntrospectionResponse, *, server: AuthorizationServer, now: datetime
+) -> Mapping[str, Any] | None:
+    """Return the claims of an access token; a refresh token is active as well, and opens nothing."""
+    if not said.active or (said.token_type or "").lower() != "bearer" or said.iss not in (None, server.issuer):
+        return None
+    # One that says no end lives as long as the answer does.
+    return {**members, "exp": said.exp if said.exp is not None else now.timestamp() + max(server.cache_seconds, 1)}

@@ -1,0 +1,122 @@
+"""Tokens of another project, which is asked about each: answers kept for seconds, bounded (RFC 7662)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import override_settings
+
+from django_pkce_auth.resource.remote import introspection
+from tests.resource.issuer import Issuer
+from tests.resource.test_remote_jwks import call, refused
+
+SECRET = "a-secret-that-the-issuer-gave-to-us-01234567"
+
+
+@pytest.fixture(autouse=True)
+def remote(issuer: Issuer) -> Iterator[None]:
+    issuer.tokens["good"] = {"active": True, "token_type": "Bearer", **issuer.claims()}
+    with use(issuer):
+        yield
+
+
+def use(issuer: Issuer, **more: Any) -> Any:
+    entry = {
+        "issuer": issuer.url,
+        "verification": "introspection",
+        "client_id": "api",
+        "client_secret": SECRET,
+        **more,
+    }
+    return override_settings(PKCE_AUTH=django_settings.PKCE_AUTH | {"AUTHORIZATION_SERVER": entry})
+
+
+def test_active_token_is_let_in_and_asked_about_as_a_client(issuer: Issuer) -> None:
+    assert json.loads(call("good").content)["client_id"] == "app-there"
+    assert issuer.forms == [{"token": "good", "token_type_hint": "access_token"}]
+    (authorization,) = issuer.authorizations
+    assert authorization is not None
+    assert authorization.startswith("Basic ")
+
+
+def test_unknown_token_is_refused(issuer: Issuer) -> None:
+    assert refused("other")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"active": False},
+        {"active": False, "exp": 10**10},
+        {"token_type": None},
+        {"token_type": "DPoP"},
+        {"token_type": "refresh_token"},
+        {"iss": "https://evil.example"},
+        {"aud": None},
+        {"aud": "https://other.example"},
+        {"exp": 1},
+        {"client_id": None},
+    ],
+)
+def test_answer_that_is_not_for_us_now_is_refused(issuer: Issuer, changes: dict[str, Any]) -> None:
+    members = issuer.tokens["good"] | changes
+    issuer.tokens["good"] = {name: value for name, value in members.items() if value is not None}
+    assert refused("good")
+
+
+def test_token_without_an_end_lives_as_long_as_the_answer(issuer: Issuer) -> None:
+    del issuer.tokens["good"]["exp"]
+    assert call("good").status_code == 200
+
+
+def test_answers_are_kept_for_seconds_good_and_bad(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        assert call("good").status_code == 200
+        assert refused("bad")
+    assert len(issuer.forms) == 2
+    issuer.tokens["good"]["active"] = False
+    clock = time.monotonic()
+    monkeypatch.setattr(introspection.time, "monotonic", lambda: clock + 11)
+    assert refused("good")
+
+
+def test_without_a_cache_every_request_asks(issuer: Issuer) -> None:
+    with use(issuer, cache_seconds=0):
+        assert call("good").status_code == 200
+        issuer.tokens.clear()
+        assert refused("good")
+
+
+def test_kept_answers_are_bounded_and_hold_no_token(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection, "MAX_ANSWERS", 3)
+    for number in range(10):
+        assert refused(f"token-{number}")
+    assert len(introspection._answers) == 3
+    assert "token-9" not in repr(introspection._answers)
+
+
+def test_kept_answer_does_not_outlive_the_token(issuer: Issuer) -> None:
+    issuer.tokens["good"]["exp"] = int(time.time()) + 2
+    with use(issuer, cache_seconds=300):
+        assert call("good").status_code == 200
+        time.sleep(issuer.tokens["good"]["exp"] - time.time() + 0.05)
+        assert refused("good")
+
+
+@pytest.mark.parametrize("answer", [(500, {}), (401, {"error": "invalid_client"}), (200, b"<html>"), (200, [])])
+def test_server_that_says_nothing_is_503_and_nothing_is_kept(
+    issuer: Issuer, answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.answers["/introspect"] = answer
+    response = call("good")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "can't be verified" in caplog.text
+    assert SECRET not in caplog.text
+    assert "good" not in caplog.text
+    issuer.answers.clear()
+    assert call("good").status_code == 200
