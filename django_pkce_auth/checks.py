@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from . import conf
@@ -202,6 +203,31 @@ def check_client_scopes(databases: Sequence[str] | None = None, **kwargs: Any) -
         for client_id, scope in rows
         for gone in scope.split()
         if gone not in known
+    ]
+
+
+@register(Tags.database, "pkce_auth")
+def check_signing_keys(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E031 a client gets signed tokens that no key can sign."""
+    from .server.models import OPAQUE, Client
+    from .server.signing_key import SigningKey
+
+    alias = router.db_for_write(Client)
+    if alias not in (databases or ()):
+        return []
+    try:
+        clients = Client.objects.using(alias).filter(disabled_at=None).exclude(token_format=OPAQUE)
+        wanted = dict(clients.order_by("-pk").values_list("token_format", "client_id"))
+        missing = [name for name in sorted(wanted) if SigningKey.objects.signing(name, timezone.now()) is None]
+    except DatabaseError:
+        return []  # the first migrate runs the checks before there is a table
+    return [
+        Error(
+            f"The client {wanted[name]} gets {name} tokens, and there is no key that signs them.",
+            hint=f"Run manage.py pkce_keys add --algorithm {name}.",
+            id="pkce_auth.E031",
+        )
+        for name in missing
     ]
 
 

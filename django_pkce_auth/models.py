@@ -13,6 +13,7 @@ from .server.models import (
     RefreshToken,
     TokenFamily,
 )
+from .server.signing_key import SigningKey
 
 __all__ = [
     "AccessToken",
@@ -27,5 +28,6 @@ __all__ = [
     "Provider",
     "RedirectURI",
     "RefreshToken",
+    "SigningKey",
     "TokenFamily",
 ]

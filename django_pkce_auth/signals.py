@@ -15,6 +15,8 @@ tokens_refreshed = Signal()  # a refresh token gave new tokens
 reuse_detected = Signal()  # what: "authorization_code" or "refresh_token"
 family_revoked = Signal()  # reason, actor: the id of the user who did it, or None
 client_authentication_failed = Signal()  # client_id as presented, reason
+signing_key_added = Signal()  # kid, algorithm
+signing_key_retired = Signal()  # kid, algorithm, compromised
 consent_given = Signal()  # scopes: what was added to the consent
 consent_withdrawn = Signal()  # the user ended the app's access
 

@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth.server import keys
 from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import Client, RedirectURI
 from tests.four_steps import REDIRECT_URI, App, approve
@@ -26,6 +27,11 @@ def no_purge_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 def empty_cache() -> None:
     """Failures are counted in the cache, and one test's must not be held against the next."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_signing_key_of_another_test() -> None:
+    keys._found.clear()
 
 
 @pytest.fixture

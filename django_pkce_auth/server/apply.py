@@ -22,9 +22,10 @@ from .clients import (
     clean_web_origins,
     set_redirect_uris,
 )
+from .keys import ensure_key
 from .models import Client
 
-TEXTS: Final = ("name", "type", "client_uri", "policy_uri", "tos_uri", "introspects")
+TEXTS: Final = ("name", "type", "client_uri", "policy_uri", "tos_uri", "introspects", "token_format")
 FLAGS: Final = ("first_party", "rotates_refresh_tokens", "verified", "disabled")
 LISTS: Final = ("redirect_uris", "scopes", "default_scopes", "grant_types", "web_origins", "resources")
 KEYS: Final = ("client_id", "secret_env", "service_user", "metadata", *TEXTS, *FLAGS, *LISTS)
@@ -87,6 +88,7 @@ def _apply(
     client.save()
     if "redirect_uris" in entry:
         set_redirect_uris(client, clean_redirect_uris(entry["redirect_uris"], public=not client.is_confidential))
+    ensure_key(client.token_format, settings=settings, now=now)
     _provision(client, entry.get("secret_env"), environ, now)
     if before is None:
         return "created"
@@ -142,8 +144,19 @@ def _provision(client: Client, variable: str | None, environ: Mapping[str, str],
 
 def _state(client: Client) -> tuple[Any, ...]:
     """Everything that a file can change, to be compared."""
-    fields = ("name", "type", "scope", "default_scope", "grant_types", "web_origins", "resources", "introspects")
+    fields = (
+        "name",
+        "type",
+        "scope",
+        "default_scope",
+        "grant_types",
+        "web_origins",
+        "resources",
+        "introspects",
+        "token_format",
+    )
     more = (
+        "token_format",
         "first_party",
         "rotates_refresh_tokens",
         "client_uri",

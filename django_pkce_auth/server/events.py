@@ -25,6 +25,8 @@ EVENTS: Final[dict[str, tuple[Signal, int]]] = {
     "tokens_refreshed": (signals.tokens_refreshed, logging.INFO),
     "reuse_detected": (signals.reuse_detected, logging.WARNING),
     "family_revoked": (signals.family_revoked, logging.WARNING),
+    "signing_key_added": (signals.signing_key_added, logging.INFO),
+    "signing_key_retired": (signals.signing_key_retired, logging.WARNING),
     "client_authentication_failed": (signals.client_authentication_failed, logging.WARNING),
 }
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from ..conf import Settings
+from ..protocol.jwt_access_token import access_token_claims
 from ..protocol.scopes import format_scope
 from ..protocol.token import TokenResponse
 from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
-from .models import AccessToken, Client, RefreshToken, TokenFamily
+from .models import OPAQUE, AccessToken, Client, RefreshToken, TokenFamily
 from .purge import purge_sometimes
 
 
@@ -52,9 +53,14 @@ def issue_tokens(
 
     ``scopes`` and ``resources`` narrow the access token; None leaves it at the family's.
     """
-    raw_access_token = generate(ACCESS_TOKEN)
-    stored = digest(raw_access_token)
     expires_at = _earliest(now + settings.access_token_lifetime, family.expires_at)
+    if family.client.token_format == OPAQUE:
+        raw_access_token = generate(ACCESS_TOKEN)
+    else:
+        granted = family.scopes if scopes is None else scopes
+        bound = family.resources if resources is None else resources
+        raw_access_token = _signed(family, granted, bound, expires_at, settings=settings, now=now, using=using)
+    stored = digest(raw_access_token)
     AccessToken(
         digest=stored,
         family=family,
@@ -70,6 +76,32 @@ def issue_tokens(
         refresh_token=_refresh_token(family, generation, settings, now, using) if generation is not None else None,
         scopes=family.scopes if scopes is None else scopes,
     )
+
+
+def _signed(
+    family: TokenFamily,
+    scopes: tuple[str, ...],
+    resources: tuple[str, ...],
+    expires_at: datetime,
+    *,
+    settings: Settings,
+    now: datetime,
+    using: str,
+) -> str:
+    """Return the access token as a JWT; its row, found by its digest like any other, is what decides here."""
+    from .keys import sign
+
+    claims = access_token_claims(
+        issuer=settings.issuer,
+        subject=None if family.user_id is None else str(family.user_id),
+        client_id=family.client.client_id,
+        audience=resources or (settings.issuer,),
+        scopes=scopes,
+        token_id=generate(),
+        issued_at=int(now.timestamp()),
+        expires_at=int(expires_at.timestamp()),
+    )
+    return sign(claims, algorithm=family.client.token_format, settings=settings, now=now, using=using)
 
 
 def _refresh_token(family: TokenFamily, generation: int, settings: Settings, now: datetime, using: str) -> str:

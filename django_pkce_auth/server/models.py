@@ -18,9 +18,11 @@ from ..protocol.scopes import parse_scope
 from ..secrets import fingerprint
 from .querysets import ClientQuerySet, TokenQuerySet
 from .remembered import Remembered
+from .signing_key import SigningKey
 
 # Also keeps javascript: and the like out of the links on the consent page.
 _https_url = URLValidator(schemes=["https"])
+OPAQUE = "opaque"
 
 
 def _identifiers(resource: str | None) -> tuple[str, ...]:
@@ -59,7 +61,13 @@ class Client(models.Model):
     introspects = models.CharField(
         _("may introspect"), max_length=12, choices=Introspects.choices, default=Introspects.OWN
     )
-    token_format = models.CharField(_("access token format"), max_length=12, default="opaque")
+    token_format = models.CharField(
+        _("access token format"),
+        max_length=12,
+        choices=[(OPAQUE, _("Opaque: only this server can read it")), *SigningKey.Algorithm.choices],
+        default=OPAQUE,
+        help_text=_("Opaque, or a JWT of this signature, for APIs that can't ask this server's database."),
+    )
     resources = models.TextField(_("resources"), blank=True)
     web_origins = models.TextField(_("web origins"), blank=True)
     client_uri = models.CharField(_("home page"), max_length=500, blank=True, validators=[_https_url])

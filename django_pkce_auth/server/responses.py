@@ -10,6 +10,8 @@ from django.http import JsonResponse
 from ..protocol.errors import INVALID_CLIENT, INVALID_REQUEST, TEMPORARILY_UNAVAILABLE, OAuthError
 from ..protocol.token import encode_error
 
+RETRY_AFTER_SECONDS = 5
+
 
 def json_response(members: Mapping[str, Any], *, status: int = 200) -> JsonResponse:
     response = JsonResponse(dict(members), status=status)
@@ -19,7 +21,11 @@ def json_response(members: Mapping[str, Any], *, status: int = 200) -> JsonRespo
 
 
 def error_response(error: OAuthError, *, by_header: bool = False) -> JsonResponse:
-    """401 for a client that failed to authenticate, 400 for all else (RFC 6749 §5.2)."""
+    """401 for a client that failed to authenticate, 503 where it is our fault, 400 for all else (RFC 6749 §5.2)."""
+    if error.error == TEMPORARILY_UNAVAILABLE:
+        response = json_response(encode_error(error), status=503)
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
     if error.error != INVALID_CLIENT:
         return json_response(encode_error(error), status=400)
     response = json_response(encode_error(error), status=401)

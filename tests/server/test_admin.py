@@ -28,6 +28,7 @@ FORM = {
     "scopes_default": ["read"],
     "grants": ["authorization_code"],
     "introspects": "own",
+    "token_format": "opaque",
     "rotates_refresh_tokens": "on",
     "metadata": "{}",
 }

@@ -282,4 +282,5 @@ def test_flow_that_is_rolled_back_tells_nothing(scene: Scene, flow: Callable[[Sc
 
 
 def test_every_event_is_in_the_matrix() -> None:
-    assert {name for _, told in MATRIX for name, _ in told} == set(EVENTS)
+    of_keys = {"signing_key_added", "signing_key_retired"}  # test_signing_keys
+    assert {name for _, told in MATRIX for name, _ in told} == set(EVENTS) - of_keys

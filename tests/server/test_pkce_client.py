@@ -54,6 +54,7 @@ def test_create_as_json_is_all_that_a_program_needs(run: Run) -> None:
         "type": "confidential",
         "scope": "read",
         "resources": [],
+        "token_format": "",
         "redirect_uris": [REDIRECT_URI],
         "disabled_at": None,
     }

@@ -24,7 +24,11 @@ from ...server.clients import (
     clean_scope,
     set_redirect_uris,
 )
-from ...server.models import Client
+from ...server.keys import ensure_key
+from ...server.models import OPAQUE, Client
+from ...server.signing_key import SigningKey
+
+FORMATS = (OPAQUE, *SigningKey.Algorithm.values)
 
 
 class Command(BaseCommand):
@@ -44,6 +48,9 @@ class Command(BaseCommand):
         )
         create.add_argument(
             "--resource", action="append", default=[], help="Bind its tokens to this resource only; may be repeated."
+        )
+        create.add_argument(
+            "--token-format", choices=FORMATS, default=OPAQUE, help="opaque, or a JWT of this signature."
         )
         listing = actions.add_parser("list", help="List the clients; secrets are shown by fingerprint.")
         added = actions.add_parser("add-secret", help="Add a secret; those that the client has keep working.")
@@ -85,11 +92,13 @@ class Command(BaseCommand):
             name=options["name"],
             type=Client.Type.PUBLIC if public else Client.Type.CONFIDENTIAL,
             scope=clean_scope(options["scope"], conf.settings().scopes),
+            token_format=options["token_format"],
             resources=clean_resources(options["resource"], conf.settings().resources),
         )
         client.full_clean()
         client.save()
         set_redirect_uris(client, uris)
+        ensure_key(client.token_format, settings=conf.settings(), now=timezone.now())
         secret = {} if public else self._secret(client, options)
         return self._describe(client) | secret
 
@@ -143,6 +152,7 @@ class Command(BaseCommand):
             "type": client.type,
             "scope": client.scope,
             "resources": client.resources.split(),
+            "token_format": "" if client.token_format == OPAQUE else client.token_format,
             "redirect_uris": [row.uri for row in client.redirect_uris.all()],
             "secrets": [row.fingerprint for row in client.secrets.all()],
             "disabled_at": client.disabled_at.isoformat() if client.disabled_at else None,

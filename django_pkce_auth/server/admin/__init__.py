@@ -4,6 +4,7 @@ from .audit import AuditEntryAdmin
 from .clients import ClientAdmin
 from .consents import ConsentAdmin
 from .families import TokenFamilyAdmin
+from .signing_keys import SigningKeyAdmin
 from .tokens import AccessTokenAdmin, RefreshTokenAdmin
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "ClientAdmin",
     "ConsentAdmin",
     "RefreshTokenAdmin",
+    "SigningKeyAdmin",
     "TokenFamilyAdmin",
 ]

@@ -20,7 +20,7 @@ from ..clients import (
     clean_scope,
     clean_web_origins,
 )
-from ..models import Client
+from ..models import OPAQUE, Client
 
 # Generic for the type checker alone; at run time Django's classes are not.
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class ClientForm(ModelForm):
             "rotates_refresh_tokens",
             "first_party",
             "introspects",
+            "token_format",
             "service_user",
             "client_uri",
             "policy_uri",
@@ -145,6 +146,12 @@ class ClientForm(ModelForm):
 
     def clean_resources_allowed(self) -> str:
         return clean_resources(self.cleaned_data["resources_allowed"], conf.settings().resources)
+
+    def clean_token_format(self) -> str:
+        chosen: str = self.cleaned_data["token_format"]
+        if chosen != OPAQUE and not conf.settings().encryption_keys:
+            raise ValidationError(_("Signing keys are stored encrypted: set PKCE_AUTH['ENCRYPTION_KEYS'] first."))
+        return chosen
 
     def clean_grants(self) -> str:
         chosen, before = set(self.cleaned_data["grants"]), set(self.instance.grant_types.split())

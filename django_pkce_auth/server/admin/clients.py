@@ -21,6 +21,7 @@ from django.views.decorators.cache import never_cache
 from ... import conf
 from ...error_reports import hide_secrets
 from ..clients import add_secret, set_redirect_uris
+from ..keys import ensure_key
 from ..models import Client, Consent, TokenFamily
 from .client_form import ClientForm
 from .client_secrets import ClientSecretInline
@@ -53,6 +54,7 @@ class ClientAdmin(ModelAdmin):
                 "fields": (
                     "grants",
                     "resources_allowed",
+                    "token_format",
                     "rotates_refresh_tokens",
                     "first_party",
                     "introspects",
@@ -85,6 +87,8 @@ class ClientAdmin(ModelAdmin):
             obj.registered_by_id = request.user.pk
         super().save_model(request, obj, form, change)
         set_redirect_uris(obj, form.cleaned_data.get("redirect_uris", []))
+        if made := ensure_key(obj.token_format, settings=conf.settings(), now=timezone.now()):
+            self.message_user(request, _("The signing key %(kid)s was made for it.") % {"kid": made.kid})
 
     def response_add(self, request: HttpRequest, obj: Client, post_url_continue: str | None = None) -> HttpResponse:
         """Answer a confidential client's registration with its secret, in this one response."""

@@ -18,6 +18,7 @@ ENDPOINTS = {
     "revocation_endpoint": "revoke",
     "introspection_endpoint": "introspect",
     "device_authorization_endpoint": "device_authorization",
+    "jwks_uri": "jwks",
 }
 _CONFIDENTIAL_METHODS = [method for method in AUTHENTICATION_METHODS if method != NONE]
 
