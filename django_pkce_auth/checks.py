@@ -155,6 +155,23 @@ def _leads_somewhere(login_url: str) -> bool:
         return False
 
 
+@register("pkce_auth")
+def check_bearer_middleware(**kwargs: Any) -> list[CheckMessage]:
+    """W023 BearerMiddleware stands behind a middleware that would refuse a request before it is looked at."""
+    ours = "django_pkce_auth.resource.middleware.BearerMiddleware"
+    installed = list(django_settings.MIDDLEWARE)
+    before = installed[: installed.index(ours)] if ours in installed else []
+    return [
+        Warning(
+            f"BearerMiddleware stands behind {dotted.rpartition('.')[2]}, which refuses requests with a token.",
+            hint=f"Move '{ours}' in front of it.",
+            id="pkce_auth.W023",
+        )
+        for dotted in before
+        if dotted.endswith((".CsrfViewMiddleware", ".LoginRequiredMiddleware"))
+    ]
+
+
 @register("pkce_auth", deploy=True)
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """What matters once more than one process serves the project.

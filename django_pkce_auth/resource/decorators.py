@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest
 from django.views.decorators.csrf import csrf_exempt
 
@@ -40,7 +41,7 @@ def require_scopes(*scopes: str, resource: str | None = None) -> Callable[[View]
                     return refusal(refused)
                 return await view(request, *args, **kwargs)
 
-            return _marked(guarded_async, needed)
+            return _marked(guarded_async)
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -50,13 +51,13 @@ def require_scopes(*scopes: str, resource: str | None = None) -> Callable[[View]
                 return refusal(refused)
             return view(request, *args, **kwargs)
 
-        return _marked(guarded, needed)
+        return _marked(guarded)
 
     return decorate
 
 
-def _marked(view: View, needed: Requirement) -> View:
-    """Let middleware see that the view guards itself, and with what."""
+def _marked(view: View) -> View:
+    """Let middleware see that the view guards itself: ours, and Django's LoginRequiredMiddleware."""
     exempt = csrf_exempt(view)
-    exempt.oauth_requirement = needed  # type: ignore[attr-defined]
-    return exempt
+    exempt.oauth_guarded = True  # type: ignore[attr-defined]
+    return login_not_required(exempt)

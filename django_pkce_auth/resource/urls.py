@@ -1,9 +1,14 @@
 """What the guards of this project's APIs publish."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.urls import re_path
 
 from .views import resource_metadata
 
 urlpatterns = [
-    re_path(r"^\.well-known/oauth-protected-resource(?P<path>/.*)?$", resource_metadata, name="resource_metadata"),
+    re_path(
+        r"^\.well-known/oauth-protected-resource(?P<path>/.*)?$",
+        login_not_required(resource_metadata),
+        name="resource_metadata",
+    ),
 ]

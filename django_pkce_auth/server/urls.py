@@ -1,5 +1,10 @@
-"""The protocol's endpoints: without trailing slash, and accepted with one, as clients do not follow redirects."""
+"""The protocol's endpoints: without trailing slash, and accepted with one, as clients do not follow redirects.
 
+Those that programs call, and the authorization endpoint, which signs people in by itself, are open where a project has
+Django's LoginRequiredMiddleware.
+"""
+
+from django.contrib.auth.decorators import login_not_required
 from django.urls import re_path
 
 from .views.apps import apps
@@ -12,14 +17,18 @@ from .views.revocation import revoke
 from .views.token import token
 
 urlpatterns = [
-    re_path(r"^oauth/authorize/?$", authorize, name="authorize"),
-    re_path(r"^oauth/token/?$", token, name="token"),
-    re_path(r"^oauth/revoke/?$", revoke, name="revoke"),
-    re_path(r"^oauth/introspect/?$", introspect, name="introspect"),
-    re_path(r"^oauth/jwks/?$", jwks, name="jwks"),
-    re_path(r"^oauth/device_authorization/?$", device_authorization, name="device_authorization"),
+    re_path(r"^oauth/authorize/?$", login_not_required(authorize), name="authorize"),
+    re_path(r"^oauth/token/?$", login_not_required(token), name="token"),
+    re_path(r"^oauth/revoke/?$", login_not_required(revoke), name="revoke"),
+    re_path(r"^oauth/introspect/?$", login_not_required(introspect), name="introspect"),
+    re_path(r"^oauth/jwks/?$", login_not_required(jwks), name="jwks"),
+    re_path(r"^oauth/device_authorization/?$", login_not_required(device_authorization), name="device_authorization"),
     re_path(r"^oauth/device/?$", device, name="device"),
-    re_path(r"^oauth/device/qr\.svg$", device_qr, name="device_qr"),
+    re_path(r"^oauth/device/qr\.svg$", login_not_required(device_qr), name="device_qr"),
     re_path(r"^oauth/apps/?$", apps, name="apps"),
-    re_path(r"^\.well-known/oauth-authorization-server(?P<issuer_path>/.*)?$", metadata, name="metadata"),
+    re_path(
+        r"^\.well-known/oauth-authorization-server(?P<issuer_path>/.*)?$",
+        login_not_required(metadata),
+        name="metadata",
+    ),
 ]

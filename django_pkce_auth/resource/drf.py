@@ -1,0 +1,97 @@
+"""Django REST framework: authentication by access token, permission by scope, throttling by client."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+from .. import conf
+from ..protocol import bearer
+from ..protocol.errors import OAuthError
+from .declared import requirement
+from .grant import Grant, Refused
+from .guard import Requirement, check
+from .metadata import metadata_url
+
+
+class Denied(APIException):
+    """``Refused``, as the framework's exception handler understands it."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(detail=refused.members())
+        self.status_code = refused.status
+        self.auth_header = refused.headers.get("WWW-Authenticate")
+        self.wait = int(refused.headers["Retry-After"]) if "Retry-After" in refused.headers else None
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Who acts is whom the access token names; ``request.auth`` is the ``Grant``.
+
+    A request with another scheme, or none, is left to the next class. A token that is not valid is refused at once.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, Grant] | None:
+        try:
+            if bearer.decode(request.META.get("HTTP_AUTHORIZATION")) is None:
+                return None
+        except OAuthError:
+            pass  # verified below, and refused in the same words as everywhere
+        resource = getattr(request.parser_context.get("view"), "resource", None)
+        grant = _check(request, Requirement((), resource))
+        return grant.acting_user, grant
+
+    def authenticate_header(self, request: Request) -> str:
+        settings = conf.settings()
+        here = settings.resources.at(request.path)
+        return bearer.challenge(resource_metadata=metadata_url(here, settings=settings))
+
+
+class HasScopes(BasePermission):
+    """Let in tokens with the scopes that the view declares in ``required_scopes``.
+
+    That is a list, or a mapping by action (``"list"``) or method (``"GET"``). A request that came in by another way
+    than a token, a session say, is not let in; ``HasScopes | IsAdminUser`` says who else is.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        needed = requirement(view, method=request.method or "", action=getattr(view, "action", None))
+        authenticator = request.successful_authenticator
+        if authenticator is not None and not isinstance(authenticator, BearerAuthentication):
+            return False
+        _check(request, needed)
+        return True
+
+
+class ClientRateThrottle(SimpleRateThrottle):
+    """Count requests by the client of their token: ``DEFAULT_THROTTLE_RATES["oauth_client"]``.
+
+    Requests without a token are not counted here.
+    """
+
+    scope = "oauth_client"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        if not isinstance(request.auth, Grant):
+            return None
+        return str(self.cache_format % {"scope": self.scope, "ident": request.auth.client_id})
+
+
+def _check(request: Request, needed: Requirement) -> Grant:
+    try:
+        grant = check(request._request, needed)
+    except Refused as refused:
+        if (view := request.parser_context.get("view")) is not None:
+            view.headers["Cache-Control"] = refused.headers["Cache-Control"]
+        raise Denied(refused) from None
+    request.oauth = grant  # type: ignore[attr-defined]
+    return grant
+
+
+with suppress(ImportError):
+    from . import spectacular  # noqa: F401  (registers itself, where drf-spectacular is installed)

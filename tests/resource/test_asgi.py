@@ -1,0 +1,112 @@
+"""``BearerASGI``: WebSockets, lifespan, mounted paths (ASGI 3)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings as django_settings
+from django.test import override_settings
+
+from django_pkce_auth.resource import BearerASGI
+from django_pkce_auth.testing import issue_access_token
+
+
+class Mounted:
+    def __init__(self) -> None:
+        self.scopes: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+
+
+def connect(scope: dict[str, Any], *, needed: tuple[str, ...] = ("read",)) -> tuple[Mounted, list[Any]]:
+    app, sent = Mounted(), []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read before the token was")
+
+    async_to_sync(BearerASGI(app, *needed))({"headers": [], **scope}, receive, send)
+    return app, sent
+
+
+def header(raw: str) -> list[tuple[bytes, bytes]]:
+    return [(b"Authorization", f"Bearer {raw}".encode())]
+
+
+def test_lifespan_goes_through() -> None:
+    app, sent = connect({"type": "lifespan"})
+    assert len(app.scopes) == 1
+    assert sent == []
+
+
+def test_websocket_with_a_token_sees_its_grant(alice: Any) -> None:
+    app, sent = connect({"type": "websocket", "path": "/", "headers": header(issue_access_token(alice, ["read"]))})
+    assert app.scopes[0]["oauth"].user == alice
+    assert sent == []
+
+
+def test_websocket_without_a_token_is_closed_before_it_is_accepted(db: None) -> None:
+    app, sent = connect({"type": "websocket", "path": "/"})
+    assert app.scopes == []
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_websocket_is_denied_with_the_challenge_where_the_server_can(db: None) -> None:
+    extensions: dict[str, Any] = {"websocket.http.response": {}}
+    app, sent = connect({"type": "websocket", "path": "/", "extensions": extensions})
+    assert app.scopes == []
+    assert [message["type"] for message in sent] == [
+        "websocket.http.response.start",
+        "websocket.http.response.body",
+    ]
+    assert sent[0]["status"] == 401
+    assert b'Bearer scope="read"' in dict(sent[0]["headers"])[b"www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    "place", [{"path": "/tools/x"}, {"path": "/x", "root_path": "/tools"}, {"path": "/tools/x", "root_path": "/tools"}]
+)
+def test_resource_is_that_of_the_whole_path(place: dict[str, str], alice: Any) -> None:
+    raw = issue_access_token(alice, ["read"])
+    with override_settings(PKCE_AUTH=django_settings.PKCE_AUTH | {"RESOURCES": {"/tools": "Tools"}}):
+        app, sent = connect({"type": "http", "method": "GET", "headers": header(raw), **place})
+        assert app.scopes == []
+        assert sent[0]["status"] == 401
+        app, _ = connect({"type": "http", "method": "GET", "headers": header(raw), "path": "/x"})
+        assert len(app.scopes) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_guard_runs_on_a_running_loop(alice: Any) -> None:
+    raw, app = issue_access_token(alice, ["read"]), Mounted()
+
+    async def main() -> None:
+        await BearerASGI(app, "read")({"type": "http", "path": "/", "headers": header(raw)}, None, None)  # type: ignore[arg-type]
+
+    asyncio.run(main())
+    assert app.scopes[0]["oauth"].scopes == ("read",)
+
+
+def test_starlette_application_is_guarded(alice: Any) -> None:
+    starlette = pytest.importorskip("starlette.applications")
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    def who(request: Any) -> Any:
+        return PlainTextResponse(request.scope["oauth"].user.get_username())
+
+    app = starlette.Starlette(routes=[Route("/", who)])
+    client = TestClient(BearerASGI(app, "read"))
+    assert client.get("/").status_code == 401
+
+
+def test_scopes_that_are_none_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="scopes one by one"):
+        BearerASGI(Mounted(), "read write")

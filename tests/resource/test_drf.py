@@ -1,0 +1,110 @@
+"""Django REST framework beside its own ways of authenticating (pains 22 and 33)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import IsAdminUser, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.test import APIRequestFactory
+from rest_framework.views import APIView
+
+from django_pkce_auth.resource.drf import BearerAuthentication, ClientRateThrottle, HasScopes
+from django_pkce_auth.server.models import Client
+from django_pkce_auth.testing import issue_access_token
+from tests.resource.guarded import Photos
+
+
+class Both(APIView):
+    authentication_classes = [BearerAuthentication, SessionAuthentication]
+    permission_classes: Any = [HasScopes]
+    required_scopes: Any = ["read"]
+
+    def get(self, request: Any) -> Response:
+        return Response({"user": str(request.user)})
+
+
+def get(view: Any, user: Any = None, *scopes: str, path: str = "/", method: str = "get", session: Any = None) -> Any:
+    headers = {} if not scopes else {"HTTP_AUTHORIZATION": f"Bearer {issue_access_token(user, scopes)}"}
+    request = getattr(APIRequestFactory(), method)(path, **headers)
+    if session is not None:
+        request.user = session
+    return view(request)
+
+
+def test_actions_need_their_own_scopes(alice: Any) -> None:
+    view = Photos.as_view({"get": "list", "post": "create"})
+    assert get(view, alice, "read").data == {"user": "alice", "client": "test-client"}
+    refused = get(view, alice, "read", method="post")
+    assert refused.status_code == 403
+    assert 'scope="read write"' in refused["WWW-Authenticate"]
+    assert refused["Cache-Control"] == "no-store"
+    assert get(view, alice, "read", "write", method="post").status_code == 201
+
+
+def test_session_is_let_in_only_where_another_permission_says_so(alice: Any, admin_user: Any) -> None:
+    assert get(Both.as_view(), session=alice).status_code == 403
+    either = Both.as_view(permission_classes=[HasScopes | IsAdminUser])
+    assert get(either, session=admin_user).status_code == 200
+    assert get(either, session=alice).status_code == 403
+    assert get(either, alice, "read").status_code == 200
+    assert get(either, alice, "write").status_code == 403
+
+
+def test_nobody_gets_the_challenge_with_the_scope() -> None:
+    response = get(Both.as_view())
+    assert (response.status_code, 'scope="read"' in response["WWW-Authenticate"]) == (401, True)
+
+
+def test_other_permissions_ask_for_a_token_as_well(alice: Any) -> None:
+    view = Both.as_view(permission_classes=[IsAuthenticated])
+    refused = get(view)
+    assert refused.status_code == 401
+    assert refused["WWW-Authenticate"].startswith("Bearer resource_metadata=")
+    assert get(view, alice, "write").status_code == 200
+
+
+def test_client_that_acts_for_itself_is_authenticated_only_as_its_service_user(alice: Any) -> None:
+    assert get(Both.as_view(), None, "read").data == {"user": "AnonymousUser"}
+    view = Both.as_view(permission_classes=[HasScopes, IsAuthenticated])
+    assert get(view, None, "read").status_code == 403
+    Client.objects.update(service_user=alice)
+    assert get(view, None, "read").data == {"user": "alice"}
+
+
+@pytest.mark.parametrize("declared", [None, [], "read", {"POST": ["read"]}, ["a b"]])
+def test_view_that_declares_nothing_usable_lets_nobody_in(alice: Any, declared: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match="Both"):
+        get(Both.as_view(required_scopes=declared), alice, "read")
+
+
+def test_method_without_a_handler_is_405(alice: Any) -> None:
+    view = Both.as_view(required_scopes={"GET": ["read"]})
+    assert get(view, alice, "profile", method="delete").status_code == 405
+    assert get(view, alice, "profile", method="options").status_code == 200
+
+
+def test_requests_are_counted_by_client(alice: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ClientRateThrottle, "THROTTLE_RATES", {"oauth_client": "2/min"})
+    view = Photos.as_view({"get": "list"}, throttle_classes=[ClientRateThrottle])
+    assert [get(view, alice, "read").status_code for _ in range(3)] == [200, 200, 429]
+    other = Client.objects.create(client_id="other", name="Other")
+    headers = {"HTTP_AUTHORIZATION": f"Bearer {issue_access_token(alice, ['read'], client=other)}"}
+    assert view(APIRequestFactory().get("/", **headers)).status_code == 200
+
+
+def test_request_without_a_token_is_not_counted_by_client(monkeypatch: pytest.MonkeyPatch, alice: Any) -> None:
+    monkeypatch.setattr(ClientRateThrottle, "THROTTLE_RATES", {"oauth_client": "1/min"})
+    view = Both.as_view(permission_classes=[IsAuthenticated], throttle_classes=[ClientRateThrottle])
+    assert [get(view, session=alice).status_code for _ in range(3)] == [200, 200, 200]
+
+
+def test_resource_of_the_view_is_what_tokens_must_be_for(alice: Any, settings: Any) -> None:
+    with override_settings(PKCE_AUTH=settings.PKCE_AUTH | {"RESOURCES": {"/tools": "Tools"}}):
+        refused = get(Both.as_view(), alice, "read", path="/tools/x")
+        assert (refused.status_code, "oauth-protected-resource/tools" in refused["WWW-Authenticate"]) == (401, True)
+        assert get(Both.as_view(), alice, "read").status_code == 200
