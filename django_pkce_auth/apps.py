@@ -9,4 +9,11 @@ class PkceAuthConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  (registers them)
+        from . import (
+            checks,  # noqa: F401  (registers them)
+            metrics,
+        )
+        from .resource import verified
+
+        metrics.connect()
+        verified.connect()

@@ -101,9 +101,11 @@ def _policies(settings: conf.Settings) -> list[CheckMessage]:
             message = f"PKCE_AUTH[{key!r}] is {dotted!r}, which is no subclass of {base}."
             found.append(Error(message, hint="Write the dotted path of your subclass.", id="pkce_auth.E007"))
     server = settings.authorization_server
-    if server is not None and server.user and not _is_callable(server.user):
-        message = f"PKCE_AUTH['AUTHORIZATION_SERVER']['user'] is {server.user!r}, which is no function."
-        found.append(Error(message, hint="Write the dotted path of your function.", id="pkce_auth.E011"))
+    functions = {"['METRICS']": settings.metrics, "['AUTHORIZATION_SERVER']['user']": server.user if server else ""}
+    for where, dotted in functions.items():
+        if dotted and not _is_callable(dotted):
+            message = f"PKCE_AUTH{where} is {dotted!r}, which is no function."
+            found.append(Error(message, hint="Write the dotted path of your function.", id="pkce_auth.E011"))
     return found
 
 
@@ -176,7 +178,8 @@ def check_bearer_middleware(**kwargs: Any) -> list[CheckMessage]:
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """What matters once more than one process serves the project.
 
-    W020 failures are counted in each process alone, W021 a proxy's https is not seen.
+    W020 failures are counted in each process alone, W021 a proxy's https is not seen, W024 verified tokens are kept in
+    each process alone.
     """
     found: list[CheckMessage] = []
     backend = str(django_settings.CACHES.get("default", {}).get("BACKEND", ""))
@@ -185,9 +188,15 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
         hint = "Set CACHES['default'] to a cache that all processes share."
         found.append(Warning(message, hint=hint, id="pkce_auth.W020"))
     try:
-        is_https = conf.settings().issuer.startswith("https://")
+        settings = conf.settings()
     except ImproperlyConfigured:
-        is_https = False
+        return found
+    if settings.token_cache_lifetime is not None and backend.endswith(("LocMemCache", "DummyCache")):
+        seconds = round(settings.token_cache_lifetime.total_seconds())
+        message = f"Verified tokens are kept in {backend}: what one process ends works in others for {seconds} seconds."
+        hint = "Set CACHES['default'] to a cache that all processes share, or leave TOKEN_CACHE_LIFETIME out."
+        found.append(Warning(message, hint=hint, id="pkce_auth.W024"))
+    is_https = settings.issuer.startswith("https://")
     if is_https and not django_settings.SECURE_PROXY_SSL_HEADER and not django_settings.SECURE_SSL_REDIRECT:
         message = "ISSUER is https, but Django is told neither to redirect to https nor how a proxy says that it was."
         hint = "Set SECURE_PROXY_SSL_HEADER behind a proxy that ends TLS, or SECURE_SSL_REDIRECT where Django sees it."

@@ -30,8 +30,10 @@ KEYS: Mapping[str, str] = {
     "ACCESS_TOKEN_LIFETIME": "Seconds until an access token ends. Default 3600.",
     "REFRESH_TOKEN_LIFETIME": "Seconds without use until a refresh token ends. Default 2592000, 30 days.",
     "AUTHORIZATION_LIFETIME": "Seconds from approval until everything ends, refreshed or not. Default: no limit.",
+    "TOKEN_CACHE_LIFETIME": "Seconds, 300 at most, that Django's cache vouches for a valid token. Default: no cache.",
     "DEVICE_CODE_LIFETIME": "Seconds that a person has to enter a device's code. Default 600.",
     "AUDIT": "True writes a row into the audit log for each event. Default False.",
+    "METRICS": "Dotted path to a function `count(name, **labels)` of yours, for what `django_pkce_auth.metrics` lists.",
     "SERVER_POLICY": "Dotted path to your subclass of `django_pkce_auth.server.policy.ServerPolicy`.",
     "CLIENT_POLICY": "Dotted path to your subclass of `django_pkce_auth.client.policy.ClientPolicy`.",
 }
@@ -54,7 +56,9 @@ class Settings:
     device_code_lifetime: timedelta
     refresh_token_lifetime: timedelta
     authorization_lifetime: timedelta | None
+    token_cache_lifetime: timedelta | None
     audit: bool = False
+    metrics: str = ""
 
     @property
     def origin(self) -> str:
@@ -113,10 +117,10 @@ def parse(raw: object) -> Settings:
         access_token_lifetime=_lifetime(raw, "ACCESS_TOKEN_LIFETIME", 3600),
         device_code_lifetime=_lifetime(raw, "DEVICE_CODE_LIFETIME", 600),
         refresh_token_lifetime=_lifetime(raw, "REFRESH_TOKEN_LIFETIME", 30 * 86400),
-        authorization_lifetime=(
-            None if raw.get("AUTHORIZATION_LIFETIME") is None else _lifetime(raw, "AUTHORIZATION_LIFETIME", 0)
-        ),
+        authorization_lifetime=_optional_lifetime(raw, "AUTHORIZATION_LIFETIME"),
+        token_cache_lifetime=_optional_lifetime(raw, "TOKEN_CACHE_LIFETIME", at_most=300),
         audit=bool(raw.get("AUDIT", False)),
+        metrics=_dotted(raw, "METRICS"),
     )
 
 
@@ -141,17 +145,29 @@ def _mapping(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
+def _dotted(raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key) or ""
+    if not isinstance(value, str):
+        raise ImproperlyConfigured(f"PKCE_AUTH[{key!r}] is a {type(value).__name__}, not a dotted path.")
+    return value
+
+
 def _encryption_keys(value: object) -> tuple[str, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise ImproperlyConfigured("PKCE_AUTH['ENCRYPTION_KEYS'] is no list; even a single key stands in a list.")
     return tuple(key.decode() if isinstance(key, bytes) else str(key) for key in value)
 
 
-def _lifetime(raw: Mapping[str, Any], key: str, default: int) -> timedelta:
+def _lifetime(raw: Mapping[str, Any], key: str, default: int, *, at_most: int = 10**9) -> timedelta:
     value = raw.get(key, default)
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 10**9:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= at_most:
+        limit = "" if at_most == 10**9 else f" and at most {at_most}"
         raise ImproperlyConfigured(
-            f"PKCE_AUTH[{key!r}] is {value!r}; it takes a number of seconds above 0, or a timedelta."
+            f"PKCE_AUTH[{key!r}] is {value!r}; it takes a number of seconds above 0{limit}, or a timedelta."
         )
     return timedelta(seconds=seconds)
+
+
+def _optional_lifetime(raw: Mapping[str, Any], key: str, *, at_most: int = 10**9) -> timedelta | None:
+    return None if raw.get(key) is None else _lifetime(raw, key, 0, at_most=at_most)

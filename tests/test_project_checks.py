@@ -72,3 +72,17 @@ def test_w022_scope_that_the_settings_do_not_know() -> None:
     Client.objects.create(client_id="a", scope="read gone")
     assert ids(database=True) == ["pkce_auth.W022"]
     assert ids() == []
+
+
+def test_w024_verified_tokens_kept_in_one_process(settings: Any) -> None:
+    assert "pkce_auth.W024" not in ids(deploy=True)
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "TOKEN_CACHE_LIFETIME": 30}
+    assert "pkce_auth.W024" in ids(deploy=True)
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://x"}}
+    assert "pkce_auth.W024" not in ids(deploy=True)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 301, "30", True, float("nan")])
+def test_token_cache_takes_seconds_up_to_five_minutes(wrong: object, settings: Any) -> None:
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "TOKEN_CACHE_LIFETIME": wrong}
+    assert ids() == ["pkce_auth.E001"]

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from ..conf import policy, settings
 from ..encryption import Unreadable
+from ..metrics import count
 from ..protocol.token import RefreshTokenRequest, TokenResponse
 from ..signals import connection_broken, connection_refreshed, send_after_commit
 from ..transport import Transport
@@ -125,6 +126,9 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
     try:
         tokens = _ask(connection, provider, transport, now)
         return tokens is not None and _store(connection, tokens, now)
+    except ProviderUnavailable:
+        count("connection_refresh_failed", provider=connection.provider)
+        raise
     finally:
         _rows().filter(pk=connection.pk, refresh_claimed_until=claim).update(refresh_claimed_until=None)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from ..conf import Settings
+from ..metrics import count
 from ..protocol import bearer
 from ..protocol.errors import TEMPORARILY_UNAVAILABLE, OAuthError
 from ..protocol.scopes import format_scope
@@ -37,6 +38,7 @@ def verify(
 
     def refuse(status: int, error: OAuthError | None, *, scope: str = "") -> NoReturn:
         # RFC 9728 §5.1: where a client learns which server to ask, and for what.
+        count("token_verified", result="no_token" if error is None else error.error)
         metadata = "" if status == 400 else metadata_url(resource, settings=settings)
         raise Refused(status, error, challenge=bearer.challenge(error, scope=scope, resource_metadata=metadata))
 
@@ -55,6 +57,8 @@ def verify(
     if not settings.scopes.covers(grant.scopes, scopes):
         lacking = OAuthError(bearer.INSUFFICIENT_SCOPE, "The access token does not have every scope that this needs.")
         refuse(403, lacking, scope=format_scope(scopes))
+    if known is None:
+        count("token_verified", result="ok")
     return grant
 
 
@@ -62,11 +66,12 @@ def find_grant(raw_token: str, *, settings: Settings, now: datetime) -> Grant | 
     """Return what a token allows, whoever issued it, or None; raises Refused where nothing can be found out."""
     server = settings.authorization_server
     if server is None:
-        return find_local_grant(raw_token, now=now)
+        return find_local_grant(raw_token, settings=settings, now=now)
     from .remote import find_remote_grant
 
     try:
         return find_remote_grant(raw_token, server=server, own=settings.resources.own.identifier, now=now)
     except Unavailable:
+        count("token_verified", result=TEMPORARILY_UNAVAILABLE)
         error = OAuthError(TEMPORARILY_UNAVAILABLE, "The access token can't be verified right now; try again later.")
         raise Refused(503, error, retry_after=RETRY_AFTER_SECONDS) from None

@@ -18,7 +18,8 @@ class Grant:
     """What a verified token allows: ``request.oauth`` behind every guard.
 
     ``user`` is None without a person. ``client`` is None where another server issued the token; ``subject`` is then
-    its name for the person. ``resources`` is what the token is bound to; empty: to this project.
+    its name for the person. ``service_user`` is for whom a client without a person acts. ``resources`` is what the
+    token is bound to; empty: to this project.
     """
 
     client_id: str
@@ -26,6 +27,7 @@ class Grant:
     expires_at: datetime
     client: Client | None = None
     user: Any = None
+    service_user: Any = None
     subject: str | None = None
     resources: tuple[str, ...] = ()
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -34,8 +36,10 @@ class Grant:
     @property
     def acting_user(self) -> Any:
         """What ``request.user`` becomes: the user, the client's service user, or AnonymousUser; never None."""
-        service_user = self.client.service_user if self.client is not None else None
-        return self.user or service_user or AnonymousUser()
+        # None is asked for, and not truth, which would load a user whom the cache of tokens leaves lazy.
+        if self.user is not None:
+            return self.user
+        return AnonymousUser() if self.service_user is None else self.service_user
 
 
 class Unavailable(Exception):

@@ -9,6 +9,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from .. import conf
 from ..error_reports import hide_secrets
@@ -88,6 +89,8 @@ def _admit(request: HttpRequest, grant: Grant) -> None:
     request.user = user
 
     async def auser() -> Any:
+        if isinstance(user, SimpleLazyObject):
+            await sync_to_async(bool)(user)  # loads it
         return user
 
     request.auser = auser

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from ... import conf
 from ...error_reports import hide_secrets
+from ...metrics import count
 from ...protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.redirect_uris import host_of
@@ -149,4 +150,5 @@ def error_page(
 
 
 def _log_refusal(error: str, why: str) -> None:
+    count("request_refused", endpoint="authorize", error=error)
     logger.warning("Authorization request refused: %s: %s", error, why, extra={"event": "authorization_refused"})

@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ... import conf
 from ...error_reports import hide_secrets
+from ...metrics import count
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_REQUEST, OAuthError
 from ...protocol.parameters import MAX_MESSAGE_BYTES, Parameters
@@ -77,11 +78,13 @@ def _answer(view: Endpoint, request: HttpRequest) -> tuple[HttpResponse, str]:
         client_id = credentials.client_id
         return view(request, ClientRequest(parameters, credentials, timezone.now())), client_id
     except ClientRefused as refused:
+        count("request_refused", endpoint=view.__name__, error=refused.error)
         retry_after = _count(refused, request)
         if retry_after is not None:
             return too_many_failures(retry_after), client_id
         return error_response(refused, by_header=authorization is not None), client_id
     except OAuthError as error:
+        count("request_refused", endpoint=view.__name__, error=error.error)
         return error_response(error, by_header=authorization is not None), client_id
 
 
