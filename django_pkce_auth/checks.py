@@ -123,9 +123,9 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
     E008 the URLs are not included, E009 a middleware is missing, W010 the log-in page can't be found.
     """
     found: list[CheckMessage] = []
-    try:
-        reverse("pkce_auth:token")
-    except NoReverseMatch:
+    if _only_guards():
+        return found
+    if not _reverses("pkce_auth:token"):
         hint = 'Add path("", include("django_pkce_auth.urls")) to the URLconf.'
         found.append(Error("The URLs of django_pkce_auth are not included.", hint=hint, id="pkce_auth.E008"))
     installed = [_imported(dotted) for dotted in django_settings.MIDDLEWARE]
@@ -139,6 +139,22 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
         hint = "Point it to your log-in page; 'admin:login' is one, where the admin is in use."
         found.append(Warning(message, hint=hint, id="pkce_auth.W010"))
     return found
+
+
+def _only_guards() -> bool:
+    """True for a project with APIs alone: another one issues their tokens, and nobody signs in here."""
+    try:
+        elsewhere = conf.settings().authorization_server is not None
+    except ImproperlyConfigured:
+        return False
+    return elsewhere and _reverses("pkce_auth:resource_metadata") and not _reverses("pkce_auth:token")
+
+
+def _reverses(name: str) -> bool:
+    try:
+        return bool(reverse(name))
+    except NoReverseMatch:
+        return False
 
 
 def _imported(dotted: str) -> Any:

@@ -1,1 +1,1 @@
-"""One project, two sites: an authorization server, and the app that connects to it. See ``demo.py``."""
+"""One project, three sites: an authorization server, an app that connects to it, another API. See ``demo.py``."""

@@ -1,4 +1,4 @@
-"""``python -m example_project.demo``: both sites on this machine, to click through; ``--check`` walks it by itself."""
+"""``python -m example_project.demo``: the sites on this machine, to click through; ``--check`` walks it by itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"[bold red]Failed:[/] {escape(str(error))}")
         return 1
     except Stopped as stopped:
-        console.print("\nStopped; both sites have ended.")
+        console.print("\nStopped; the sites have ended.")
         return 128 + stopped.number if options.check else 0
 
 
@@ -51,6 +51,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--directory", type=Path, help="an empty directory to keep databases and logs in")
     parser.add_argument("--server-port", type=int, default=8000, help="default 8000; another one where it is taken")
     parser.add_argument("--app-port", type=int, default=8001, help="default 8001; another one where it is taken")
+    parser.add_argument("--print-shop-port", type=int, default=8002, help="default 8002; another one where it is taken")
     return parser.parse_args(arguments)
 
 
@@ -74,9 +75,9 @@ def _directory(given: Path | None) -> Iterator[Path]:
 
 
 def _run(directory: Path, options: argparse.Namespace, console: Console) -> int:
-    server_port, app_port = free_ports(options.server_port, options.app_port)
-    demo = Demo(directory, server_port, app_port)
-    console.print("Making the databases, and starting both sites …")
+    server_port, app_port, print_shop_port = free_ports(options.server_port, options.app_port, options.print_shop_port)
+    demo = Demo(directory, server_port, app_port, print_shop_port)
+    console.print("Making the databases, and starting the sites …")
     prepare(demo)
     with running(demo) as sites:
         if options.check:
@@ -100,7 +101,8 @@ def _introduce(demo: Demo, console: Console) -> None:
     where = Table("Site", "Address", "User name", "Password", box=None, padding=(0, 2, 0, 0), header_style="bold")
     where.add_row("Postcards, the app", demo.app_url, demo.app_user.name, demo.app_user.password)
     where.add_row("Photo Box, the server", demo.server_url, demo.server_user.name, demo.server_user.password)
-    console.print(Panel(where, title="Both sites are up", expand=False))
+    where.add_row("Print Shop, another API", demo.print_shop_url, "-", "-")
+    console.print(Panel(where, title="The sites are up", expand=False))
     console.print(
         f"""
  1. Open [bold]{demo.app_url}[/] and log in as [bold]{demo.app_user.name}[/].
@@ -109,8 +111,10 @@ def _introduce(demo: Demo, console: Console) -> None:
  3. Postcards shows the photos; [bold]Refresh it now[/] gets a new token.
  4. Log out of Postcards, and press [bold]Log in with Photo Box[/].
 
+ 5. Open [bold]{demo.server_url}/api/docs/[/], press [bold]Authorize[/], and try what Photo Box's API answers.
+
  The clients of the server are at [bold]{demo.server_url}/admin/[/] (as {demo.server_user.name}).
- Ctrl-C stops both sites and removes what they stored, unless --directory named a place for it.
+ Ctrl-C stops all of them and removes what they stored, unless --directory named a place for it.
 """
     )
 

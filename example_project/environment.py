@@ -1,4 +1,4 @@
-"""What ``demo.py`` tells the two sites: addresses, and keys and secrets that are made anew for each run."""
+"""What ``demo.py`` tells the sites: addresses, and keys and secrets that are made anew for each run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's two sites as child processes: prepared, started, waited for, and stopped whatever happens."""
+"""The demo's sites as child processes: prepared, started, waited for, and stopped whatever happens."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ import httpx2
 from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVER, APP = "server_site", "app_site"
-SITES = (SERVER, APP)
+SERVER, APP, PRINT_SHOP = "server_site", "app_site", "print_shop"
+SITES = (SERVER, APP, PRINT_SHOP)
 START_SECONDS = 30
 STOP_SECONDS = 5
 SCOPES = ("profile", "photos")
+JOB = "price-list-job"
 
 
 class SiteFailed(Exception):
@@ -41,11 +42,15 @@ class Demo:
     directory: Path
     server_port: int
     app_port: int
+    print_shop_port: int
     server_user: Person = field(default_factory=lambda: Person("ada"))
     app_user: Person = field(default_factory=lambda: Person("sam"))
     client_id: str = "postcards"
     client_secret: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(32))
-    encryption_key: str = field(repr=False, default_factory=lambda: Fernet.generate_key().decode())
+    job_secret: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(32))
+    encryption_keys: dict[str, str] = field(
+        repr=False, default_factory=lambda: {site: Fernet.generate_key().decode() for site in (SERVER, APP)}
+    )
     site_keys: dict[str, str] = field(
         repr=False, default_factory=lambda: {site: secrets.token_urlsafe(50) for site in SITES}
     )
@@ -58,21 +63,32 @@ class Demo:
     def app_url(self) -> str:
         return f"http://127.0.0.1:{self.app_port}"
 
+    @property
+    def print_shop_url(self) -> str:
+        return f"http://127.0.0.1:{self.print_shop_port}"
+
     def environment(self, site: str) -> dict[str, str]:
-        """Return what a site's process gets; the app's encryption key is not the server's business."""
+        """Return what a site's process gets; one site's keys and secrets are not the others' business."""
         common = {
             "DJANGO_SETTINGS_MODULE": f"example_project.settings.{site}",
             "EXAMPLE_DIRECTORY": str(self.directory),
             "EXAMPLE_SECRET_KEY": self.site_keys[site],
             "EXAMPLE_SERVER_URL": self.server_url,
         }
-        app = {
-            "EXAMPLE_APP_URL": self.app_url,
-            "EXAMPLE_ENCRYPTION_KEY": self.encryption_key,
-            "EXAMPLE_CLIENT_ID": self.client_id,
-            "EXAMPLE_CLIENT_SECRET": self.client_secret,
+        own = {
+            SERVER: {
+                "EXAMPLE_PRINT_SHOP_URL": self.print_shop_url,
+                "EXAMPLE_ENCRYPTION_KEY": self.encryption_keys[SERVER],
+            },
+            APP: {
+                "EXAMPLE_APP_URL": self.app_url,
+                "EXAMPLE_ENCRYPTION_KEY": self.encryption_keys[APP],
+                "EXAMPLE_CLIENT_ID": self.client_id,
+                "EXAMPLE_CLIENT_SECRET": self.client_secret,
+            },
+            PRINT_SHOP: {"EXAMPLE_PRINT_SHOP_URL": self.print_shop_url},
         }
-        return dict(os.environ) | common | (app if site == APP else {})
+        return dict(os.environ) | common | own[site]
 
 
 def free_ports(*preferred: int) -> list[int]:
@@ -98,18 +114,43 @@ def _bound(port: int) -> socket.socket:
 
 def prepare(demo: Demo) -> None:
     """Make both databases, a user on each site, and register the app at the server."""
+    # Print Shop stores nothing, and so has nothing to prepare.
     for site, person in ((SERVER, demo.server_user), (APP, demo.app_user)):
         _manage(demo, site, "migrate", "--verbosity", "0")
         password = {"DJANGO_SUPERUSER_PASSWORD": person.password}
         _manage(demo, site, "createsuperuser", "--noinput", "--username", person.name, "--email", "", **password)
-    _manage(
-        demo,
-        SERVER,
-        *("pkce_client", "create", "Postcards", "--client-id", demo.client_id, "--secret-env", "CLIENT_SECRET"),
-        *("--redirect-uri", f"{demo.app_url}/connect/photo-box/callback"),
-        *(part for scope in SCOPES for part in ("--scope", scope)),
-        CLIENT_SECRET=demo.client_secret,
-    )
+    clients = demo.directory / "clients.toml"
+    clients.write_text(_clients(demo))
+    secrets_of_clients = {"CLIENT_SECRET": demo.client_secret, "JOB_SECRET": demo.job_secret}
+    _manage(demo, SERVER, "pkce_client", "apply", str(clients), **secrets_of_clients)
+
+
+def _clients(demo: Demo) -> str:
+    """Return the file of the server's clients: the app, the pages about the API, and a job without a person."""
+    return f"""
+[[client]]
+client_id = "{demo.client_id}"
+name = "Postcards"
+secret_env = "CLIENT_SECRET"
+redirect_uris = ["{demo.app_url}/connect/photo-box/callback"]
+scopes = ["profile", "photos"]
+
+[[client]]
+client_id = "api-docs"
+name = "The API's own pages"
+type = "public"
+redirect_uris = ["{demo.server_url}/api/docs/back"]
+scopes = ["profile", "photos"]
+
+[[client]]
+client_id = "{JOB}"
+name = "Price list job"
+secret_env = "JOB_SECRET"
+scopes = ["photos"]
+grant_types = ["client_credentials"]
+token_format = "ES256"
+resources = ["{demo.print_shop_url}"]
+"""
 
 
 def _manage(demo: Demo, site: str, *command: str, **variables: str) -> None:
@@ -128,7 +169,7 @@ def _manage(demo: Demo, site: str, *command: str, **variables: str) -> None:
 
 @dataclass(slots=True)
 class Running:
-    """The processes of both sites."""
+    """The processes of the sites."""
 
     demo: Demo
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -185,12 +226,13 @@ class Running:
 
 @contextmanager
 def running(demo: Demo) -> Iterator[Running]:
-    """Both sites, up and answering; stopped when the block ends, however it ends."""
+    """The sites, up and answering; stopped when the block ends, however it ends."""
     sites = Running(demo)
     try:
         sites.start(SERVER, demo.server_port)
         sites.start(APP, demo.app_port)
-        for url in (demo.server_url, demo.app_url):
+        sites.start(PRINT_SHOP, demo.print_shop_port)
+        for url in (demo.server_url, demo.app_url, demo.print_shop_url):
             sites.wait_for(f"{url}/")
         yield sites
     finally:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .browser import Browser, StepFailed, expect
-from .sites import SCOPES, Demo, Person
+from .sites import JOB, SCOPES, Demo, Person
 
 __all__ = ["StepFailed", "walk"]
 
@@ -26,6 +26,8 @@ def walk(demo: Demo, console: Console) -> None:
         ("Deny: back at the app, nothing is connected", journey.deny),
         ("Allow: the callback exchanges the code, and the tokens are stored", journey.allow),
         ("The API answers for the person of the token, and for nobody without one", journey.api),
+        ("One token opens every API of the server, whatever it is written with", journey.every_api),
+        ("Another project opens for a signed token that is for it, and for no other", journey.print_shop),
         ("A forced refresh brings another token, and the API goes on", journey.refresh),
         ("In another browser: log in through the account", journey.log_in),
     ]
@@ -96,15 +98,41 @@ class _Journey:
         expect(self.browser.read("#owner") == self.demo.server_user.name, "the API answered for someone else")
         expect(len(self.browser.page.select(".album li")) == 4, "the app does not show the four photos")
         url = f"{self.demo.server_url}/api/me"
-        try:
-            refused = httpx2.get(url, timeout=5, trust_env=False)
-        except httpx2.HTTPError as error:
-            raise StepFailed(f"GET {url}: {type(error).__name__}") from None
+        refused = self._get(url)
         challenge = refused.headers.get("WWW-Authenticate", "")
         self._note(f"GET {url} without a token: {refused.status_code}, WWW-Authenticate: {challenge}")
         expect(refused.status_code == 401 and challenge.startswith("Bearer"), "the API let in a request without token")
 
+    def every_api(self) -> None:
+        self.browser.open(f"{self.demo.app_url}/apis/")
+        for how in ("a plain view", "an async view", "Django REST framework", "django-ninja", "django-ninja, async"):
+            expect(how in self.browser.text, f"no answer of {how}: {self.browser.text[:300]}")
+        expect(len(self.browser.page.select(".answer")) == 5, "not every API answered")
+        schema = self._get(f"{self.demo.server_url}/api/schema?format=json").json()
+        security = schema["paths"]["/api/albums/mine"]["get"]["security"]
+        expect(security == [{"oauth2": ["profile", "photos"]}], f"the schema's scopes are {security}")
+        self._note("and the OpenAPI document names the flow, and the scopes of each operation")
+
+    def print_shop(self) -> None:
+        url = f"{self.demo.print_shop_url}/api/prices"
+        refused = self._get(url)
+        expect(refused.status_code == 401, f"Print Shop let in a request without a token: {refused.status_code}")
+        self._note(f"GET {url} without a token: {refused.status_code}")
+        job = (JOB, self.demo.job_secret)
+        form = {"grant_type": "client_credentials", "scope": "photos", "resource": self.demo.print_shop_url}
+        answer = httpx2.post(f"{self.demo.server_url}/oauth/token", data=form, auth=job, timeout=5, trust_env=False)
+        expect(answer.status_code == 200, f"the job got no token: {answer.text[:300]}")
+        token = answer.json()["access_token"]
+        expect(token.count(".") == 2, "the job's token is no JWT")
+        prices = self._get(url, token)
+        expect(prices.status_code == 200, f"Print Shop refused the token: {prices.text[:300]}")
+        expect(prices.json()["issuer"] == self.demo.server_url, "the token's issuer is another one")
+        own = self._get(f"{self.demo.server_url}/api/photos", token)
+        expect(own.status_code == 401, f"Photo Box let in a token for Print Shop: {own.status_code}")
+        self._note("the job's token for Print Shop opens Print Shop, by the server's published keys, and not Photo Box")
+
     def refresh(self) -> None:
+        self.browser.open(f"{self.demo.app_url}/photos/")
         before = self.browser.read("#fingerprint")
         self.browser.press("Refresh it now")
         self._is_at("/photos/")
@@ -130,6 +158,13 @@ class _Journey:
 
     def _sign_in(self, browser: Browser, person: Person) -> None:
         browser.press("Log in", username=person.name, password=person.password)
+
+    def _get(self, url: str, token: str = "") -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            return httpx2.get(url, headers=headers, timeout=5, trust_env=False)
+        except httpx2.HTTPError as error:
+            raise StepFailed(f"GET {url}: {type(error).__name__}") from None
 
     def _is_at(self, path: str, browser: Browser | None = None) -> None:
         browser = browser or self.browser

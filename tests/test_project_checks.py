@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.urls import include, path
 
 from django_pkce_auth.server.models import Client
 
@@ -86,3 +87,13 @@ def test_w024_verified_tokens_kept_in_one_process(settings: Any) -> None:
 def test_token_cache_takes_seconds_up_to_five_minutes(wrong: object, settings: Any) -> None:
     settings.PKCE_AUTH = {**settings.PKCE_AUTH, "TOKEN_CACHE_LIFETIME": wrong}
     assert ids() == ["pkce_auth.E001"]
+
+
+def test_project_with_guards_alone_needs_no_sign_in(settings: Any) -> None:
+    """Another project issues the tokens: neither our endpoints nor sessions, nor a log-in page have to be there."""
+    settings.ROOT_URLCONF = (path("", include("django_pkce_auth.resource.urls")),)
+    settings.MIDDLEWARE, settings.LOGIN_URL = [], "/nowhere/"
+    assert ids() == ["pkce_auth.E008", "pkce_auth.E009", "pkce_auth.E009", "pkce_auth.W010"]
+    server = {"issuer": "https://issuer.example", "verification": "jwks"}
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "AUTHORIZATION_SERVER": server}
+    assert ids() == []

@@ -138,7 +138,7 @@ def test_request_is_form_encoded_and_asks_for_nothing_packed(serve: Callable[[Be
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     assert head.startswith(b"POST /token HTTP/1.1\r\n")
-    assert body == b"grant_type=x+y&code=a%26b%3Dc"
+    assert body == b"grant_type=x%20y&code=a%26b%3Dc"
     for line in (
         b"accept-encoding: identity",
         b"accept: application/json",

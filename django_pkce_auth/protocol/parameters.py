@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from .errors import INVALID_REQUEST, OAuthError
 
@@ -64,7 +64,8 @@ class Parameters:
 
 def encode(pairs: Iterable[tuple[str, str | None]]) -> str:
     """Return the form encoding of ``pairs``, leaving out those whose value is None or empty."""
-    return urlencode([(name, value) for name, value in pairs if value])
+    # A space as %20, not +: scripts that decode only percent signs read it too.
+    return urlencode([(name, value) for name, value in pairs if value], quote_via=quote)
 
 
 def add_to_query(uri: str, pairs: Iterable[tuple[str, str | None]]) -> str:

@@ -1,10 +1,11 @@
-"""What the guards of this project's APIs publish."""
+"""What the guards of this project's APIs publish: all that a project needs which only guards APIs."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.urls import re_path
 
 from .views import resource_metadata
 
+app_name = "pkce_auth"
 urlpatterns = [
     re_path(
         r"^\.well-known/oauth-protected-resource(?P<path>/.*)?$",

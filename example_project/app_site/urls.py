@@ -10,6 +10,7 @@ urlpatterns = [
     path("log-in/", LoginView.as_view(), name="log_in"),
     path("log-out/", LogoutView.as_view(), name="log_out"),
     path("photos/", views.photos, name="photos"),
+    path("apis/", views.apis, name="apis"),
     path("photos/refresh/", views.refresh, name="refresh"),
     path("photos/<slug:name>.png", views.picture, name="picture"),
     path("", include("django_pkce_auth.urls")),

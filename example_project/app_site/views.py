@@ -42,13 +42,27 @@ def photos(request: HttpRequest) -> HttpResponse:
     return render(request, "app_site/photos.html", context)
 
 
+@never_cache
+@login_required
+def apis(request: HttpRequest) -> HttpResponse:
+    """Show what each part of the API answers to the same token."""
+    connection = _connection(request)
+    context: dict[str, object] = {"connection": connection}
+    if connection is not None:
+        try:
+            context["answers"] = photo_box.every_api(connection)
+        except (ConnectError, photo_box.Unreachable):
+            context["unreachable"] = True
+    return render(request, "app_site/apis.html", context)
+
+
 @login_required
 def picture(request: HttpRequest, name: str) -> HttpResponse:
     connection = _connection(request)
     if connection is None:
         raise Http404
     try:
-        answer = photo_box.get(connection, f"/photos/{name}.png")
+        answer = photo_box.get(connection, f"photos/{name}.png")
     except (ConnectError, photo_box.Unreachable):
         raise Http404 from None
     return HttpResponse(answer.content, content_type="image/png")

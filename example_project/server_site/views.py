@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -34,6 +36,13 @@ def photos(request: HttpRequest) -> HttpResponse:
         for photo in album_of(owner)
     ]
     return JsonResponse({"owner": owner, "photos": items})
+
+
+@require_scopes("photos")
+async def calendar(request: HttpRequest) -> HttpResponse:
+    """How many photos were taken in each month; an async view takes its user from ``auser``."""
+    owner = await request.auser()
+    return JsonResponse(Counter(photo.taken_on.strftime("%Y-%m") for photo in album_of(owner.get_username())))
 
 
 @require_scopes("photos")

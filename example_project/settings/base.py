@@ -1,4 +1,4 @@
-"""What both sites have in common."""
+"""What the sites have in common."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """Databases with a user each and the registered client; each test gets a copy."""
-    demo = Demo(tmp_path_factory.mktemp("prepared"), *free_ports(0, 0))
+    demo = Demo(tmp_path_factory.mktemp("prepared"), *free_ports(0, 0, 0))
     prepare(demo)
     return demo
 

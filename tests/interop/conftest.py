@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from example_project.sites import Person, free_ports
 from tests.interop.browser import Browser
@@ -65,6 +66,8 @@ def photo_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "EXAMPLE_DIRECTORY": str(directory),
             "EXAMPLE_SECRET_KEY": secrets.token_urlsafe(50),
             "EXAMPLE_SERVER_URL": f"http://127.0.0.1:{port}",
+            "EXAMPLE_PRINT_SHOP_URL": "https://print-shop.example",
+            "EXAMPLE_ENCRYPTION_KEY": Fernet.generate_key().decode(),
         },
     )
     populate(site)

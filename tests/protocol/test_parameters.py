@@ -189,19 +189,19 @@ def test_encode_leaves_out_none_and_empty_values() -> None:
 
 
 def test_encode_escapes_separators_and_encodes_utf8() -> None:
-    assert encode([("x", " %&+£€"), ("y", "=#?")]) == "x=+%25%26%2B%C2%A3%E2%82%AC&y=%3D%23%3F"
+    assert encode([("x", " %&+£€"), ("y", "=#?")]) == "x=%20%25%26%2B%C2%A3%E2%82%AC&y=%3D%23%3F"
 
 
 @pytest.mark.parametrize(
     ("uri", "expected"),
     [
-        ("https://a.example/cb", "https://a.example/cb?code=c+d"),
-        ("https://a.example/cb?", "https://a.example/cb?code=c+d"),
-        ("https://a.example/cb?tenant=%41", "https://a.example/cb?tenant=%41&code=c+d"),
-        ("https://a.example/cb?tenant=1&", "https://a.example/cb?tenant=1&code=c+d"),
-        ("https://a.example", "https://a.example?code=c+d"),
-        ("com.example.app:/cb", "com.example.app:/cb?code=c+d"),
-        ("http://[::1]:8000/cb?a", "http://[::1]:8000/cb?a&code=c+d"),
+        ("https://a.example/cb", "https://a.example/cb?code=c%20d"),
+        ("https://a.example/cb?", "https://a.example/cb?code=c%20d"),
+        ("https://a.example/cb?tenant=%41", "https://a.example/cb?tenant=%41&code=c%20d"),
+        ("https://a.example/cb?tenant=1&", "https://a.example/cb?tenant=1&code=c%20d"),
+        ("https://a.example", "https://a.example?code=c%20d"),
+        ("com.example.app:/cb", "com.example.app:/cb?code=c%20d"),
+        ("http://[::1]:8000/cb?a", "http://[::1]:8000/cb?a&code=c%20d"),
     ],
 )
 def test_add_to_query_keeps_the_own_query_as_it_is(uri: str, expected: str) -> None:
