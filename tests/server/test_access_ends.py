@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.test import AsyncClient
+from django.test import AsyncClient, override_settings
 from django.test import Client as Browser
 from django.utils import timezone
 
-from django_pkce_auth.server.models import Client, Consent, TokenFamily
+from django_pkce_auth.server.models import AccessToken, Client, Consent, TokenFamily
 from django_pkce_auth.server.revoke import revoke_family
 from tests.four_steps import App, approve, bearer
 
@@ -34,7 +34,9 @@ class World:
         self.alice.delete()
 
     def client_is_disabled(self) -> None:
-        Client.objects.filter(pk=self.app.client.pk).update(disabled_at=timezone.now())
+        client = Client.objects.get(pk=self.app.client.pk)
+        client.disabled_at = timezone.now()
+        client.save()
 
     def client_is_deleted(self) -> None:
         Client.objects.get(pk=self.app.client.pk).delete()
@@ -126,6 +128,29 @@ def test_access_token_at_an_async_view(world: World, what: str, error: str | Non
     assert get("/api/async", headers=bearer(world.access_token)).status_code == 200
     getattr(world, what)()
     response = get("/api/async", headers=bearer(world.access_token))
+    assert response.status_code == (200 if error is None else 401)
+
+
+@in_table
+@pytest.mark.parametrize("lifetime", [None, 60], ids=["no cache", "cache"])
+@pytest.mark.parametrize("guard", ["drf", "ninja/sync", "ninja/async", "mixin"])
+def test_access_token_at_every_framework(
+    world: World,
+    what: str,
+    error: str | None,
+    guard: str,
+    lifetime: int | None,
+    settings: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "TOKEN_CACHE_LIFETIME": lifetime}
+    AccessToken.objects.update(scope="read profile")
+    with override_settings(ROOT_URLCONF="tests.resource.guarded"):
+        assert Browser().get(f"/guarded/{guard}", headers=bearer(world.access_token)).status_code == 200
+    with django_capture_on_commit_callbacks(execute=True):
+        getattr(world, what)()
+    with override_settings(ROOT_URLCONF="tests.resource.guarded"):
+        response = Browser().get(f"/guarded/{guard}", headers=bearer(world.access_token))
     assert response.status_code == (200 if error is None else 401)
 
 
