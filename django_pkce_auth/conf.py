@@ -23,7 +23,7 @@ KEYS: Mapping[str, str] = {
     "ISSUER": "Required: this project's own address; every URL that it gives to others begins with it.",
     "SCOPES": "Scope → words for people, or → a dict with `words`, `group`, `sensitive`, `implies`, `required`.",
     "RESOURCES": "Address, or path here → words, or a dict with `name`, `scopes`: resources that tokens are bound to.",
-    "ENCRYPTION_KEYS": "Keys for connected accounts' tokens: the first encrypts, all decrypt. Needed with `PROVIDERS`.",
+    "ENCRYPTION_KEYS": "List of keys (the first encrypts, all decrypt), or a function that returns it, or its path.",
     "PROVIDERS": "Slug → another authorization server that users connect to.",
     "AUTHORIZATION_SERVER": "A dict: another project, whose tokens the guards accept in place of this project's own.",
     "AUTHORIZATION_CODE_LIFETIME": "Seconds (or a `timedelta`, as with all lifetimes) to redeem a code. Default 60.",
@@ -153,9 +153,22 @@ def _dotted(raw: Mapping[str, Any], key: str) -> str:
 
 
 def _encryption_keys(value: object) -> tuple[str, ...]:
+    if callable(value) or (isinstance(value, str) and "." in value):
+        value = _called(value)
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise ImproperlyConfigured("PKCE_AUTH['ENCRYPTION_KEYS'] is no list; even a single key stands in a list.")
     return tuple(key.decode() if isinstance(key, bytes) else str(key) for key in value)
+
+
+def _called(function: Any) -> object:
+    """Return what the project's own function gives, once a process: from a vault, say."""
+    try:
+        return (import_string(function) if isinstance(function, str) else function)()
+    except Exception as error:
+        # Its text may quote a key; the type says where to look.
+        raise ImproperlyConfigured(
+            f"PKCE_AUTH['ENCRYPTION_KEYS'] names a function that gave no keys: it raised {type(error).__name__}."
+        ) from None
 
 
 def _lifetime(raw: Mapping[str, Any], key: str, default: int, *, at_most: int = 10**9) -> timedelta:

@@ -35,10 +35,7 @@ class DeadlineBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         """Try the host's addresses in turn, each with its share of what is left; raises httpcore2's errors."""
-        addresses = _resolve(host, port)
-        # Checked is what is connected to: a name that is looked up again could lead elsewhere the second time.
-        if self._public_only and not all(is_public(address) for address in addresses):
-            raise httpcore2.ConnectError("The host has an address that is not public.")
+        addresses = resolve(host, port, public_only=self._public_only)
         for waiting in range(len(addresses), 0, -1):
             try:
                 stream = self._backend.connect_tcp(
@@ -101,12 +98,19 @@ def _is_global(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def _resolve(host: str, port: int) -> list[str]:
+def resolve(host: str, port: int, *, public_only: bool) -> list[str]:
+    """Return the host's addresses, to connect to these and to nothing that a second look-up could give.
+
+    Raises httpcore2's ConnectError where it has none, or one that is not public though ``public_only`` asks for that.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise httpcore2.ConnectError(type(error).__name__) from None
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    if public_only and not all(is_public(address) for address in addresses):
+        raise httpcore2.ConnectError("The host has an address that is not public.")
+    return addresses
 
 
 def _left(end: float | None) -> float:

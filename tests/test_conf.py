@@ -154,3 +154,43 @@ def test_repr_shows_no_secret() -> None:
 def test_absolute_urls_come_from_the_issuer(issuer: str) -> None:
     origin = issuer.removesuffix("/tenant/1")
     assert conf.parse({"ISSUER": issuer}).absolute("/oauth/token") == f"{origin}/oauth/token"
+
+
+KEYS_ASKED_FOR: list[int] = []
+VAULT_KEY = "zrt9ZbTGWmAhhQ-HWcOcHKQzrIM3d2LZ6Mr0nYpYVcU="
+
+
+def keys_of_the_vault() -> list[str]:
+    KEYS_ASKED_FOR.append(1)
+    return [VAULT_KEY]
+
+
+def vault_that_is_down() -> list[str]:
+    raise ConnectionError(f"no answer for {VAULT_KEY}")
+
+
+@pytest.mark.parametrize("function", [keys_of_the_vault, "tests.test_conf.keys_of_the_vault"])
+def test_keys_from_a_function_are_asked_for_once(function: Any, settings: Any) -> None:
+    KEYS_ASKED_FOR.clear()
+    settings.PKCE_AUTH = {**LEAST, "ENCRYPTION_KEYS": function}
+    assert [conf.settings().encryption_keys for _ in range(3)] == [(VAULT_KEY,)] * 3
+    assert len(KEYS_ASKED_FOR) == 1
+    assert VAULT_KEY not in repr(conf.settings())
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (vault_that_is_down, "ConnectionError"),
+        ("tests.test_conf.vault_that_is_down", "ConnectionError"),
+        ("tests.test_conf.nothing", "ImportError"),
+        ("nowhere.keys", "ModuleNotFoundError"),
+        (lambda: VAULT_KEY, "no list"),
+        (lambda: None, "no list"),
+    ],
+)
+def test_function_that_gives_no_keys_is_told_without_a_key(function: Any, why: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=why) as refused:
+        conf.parse({**LEAST, "ENCRYPTION_KEYS": function})
+    assert VAULT_KEY not in str(refused.value)
+    assert refused.value.__cause__ is None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import httpcore2
 import httpx2
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from ..deadline import resolve
 from ..protocol import bearer
 from ..protocol.scopes import parse_scope
-from ..transport import Transport, checked_origin
+from ..provider_settings import ProviderSettings
+from ..transport import Transport, TransportError, checked_origin
 from .errors import ConnectError
 from .refresh import access_token, note_use
 
@@ -78,16 +82,66 @@ def _carrying(request: httpx2.Request, token: str) -> httpx2.Request:
     return request
 
 
-def client_options(connection: Connection, *, base_url: str, transport: Transport | None) -> dict[str, Any]:
+class PublicOnly(httpx2.HTTPTransport):
+    """Connects to public addresses only, for a provider that was entered in the admin."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        addresses = _public_addresses(request)
+        for address in addresses[:-1]:
+            with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                return super().handle_request(_at(address, request))
+        return super().handle_request(_at(addresses[-1], request))
+
+
+class AsyncPublicOnly(httpx2.AsyncHTTPTransport):
+    """``PublicOnly`` for ``async with``."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        addresses = await sync_to_async(_public_addresses, thread_sensitive=False)(request)
+        for address in addresses[:-1]:
+            with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                return await super().handle_async_request(_at(address, request))
+        return await super().handle_async_request(_at(addresses[-1], request))
+
+
+def _public_addresses(request: httpx2.Request) -> list[str]:
+    url = request.url
+    try:
+        if url.scheme != "https":
+            raise httpcore2.ConnectError("The address is not https.")
+        return resolve(url.host, url.port or 443, public_only=True)
+    except httpcore2.ConnectError as error:
+        raise httpx2.ConnectError(str(error), request=request) from None
+
+
+def _at(address: str, request: httpx2.Request) -> httpx2.Request:
+    """Return the request with its host pinned to ``address``; Host header and certificate stay the host's own."""
+    return httpx2.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )
+
+
+def client_options(
+    connection: Connection, entry: ProviderSettings | None, *, transport: Transport | None
+) -> dict[str, Any]:
     """Return what both kinds of client are made with: no redirects, and no proxies of the environment."""
-    if not base_url:
+    base_url = entry.api_base_url if entry else ""
+    if entry is None or not base_url:
         raise ConnectError(
             f"The provider {connection.provider} has no 'api_base_url' in PKCE_AUTH['PROVIDERS']; "
             "the token is sent to that origin only."
         )
+    try:
+        origin = checked_origin(base_url, public_only=entry.from_admin)
+    except TransportError as error:
+        raise ConnectError(str(error)) from None
     return {
         "base_url": base_url,
-        "auth": ConnectionAuth(connection, origin=checked_origin(base_url), transport=transport),
+        "auth": ConnectionAuth(connection, origin=origin, transport=transport),
         "follow_redirects": False,
         "trust_env": False,
     }

@@ -149,21 +149,32 @@ class Connection(models.Model):
         """
         import httpx2
 
-        return httpx2.Client(**self._client_options(transport, options))
+        from .api import PublicOnly
+
+        return httpx2.Client(**self._client_options(transport, options, PublicOnly))
 
     def async_client(self, *, transport: Transport | None = None, **options: Any) -> httpx2.AsyncClient:
-        """Like ``client``, for ``async with`` and ``await``."""
+        """Like ``client``, for ``async with`` and ``await``.
+
+        A provider of the admin is a row, so there make it by ``await sync_to_async(connection.async_client)()``.
+        """
         import httpx2
 
-        return httpx2.AsyncClient(**self._client_options(transport, options))
+        from .api import AsyncPublicOnly
 
-    def _client_options(self, transport: Transport | None, options: dict[str, Any]) -> dict[str, Any]:
+        return httpx2.AsyncClient(**self._client_options(transport, options, AsyncPublicOnly))
+
+    def _client_options(self, transport: Transport | None, options: dict[str, Any], guard: type) -> dict[str, Any]:
         from ..conf import settings as current
         from .api import client_options
         from .registry import find_entry
 
         entry = find_entry(self.provider, settings=current())
-        ours = client_options(self, base_url=entry.api_base_url if entry else "", transport=transport)
+        ours = client_options(self, entry, transport=transport)
+        if entry is not None and entry.from_admin:
+            # What somebody typed into a form must not lead into our own network, through a proxy neither.
+            kept = {name: options[name] for name in ("verify", "cert", "http1", "http2", "limits") if name in options}
+            ours |= {"transport": guard(trust_env=False, **kept), "mounts": None, "proxy": None}
         # Time-outs and the like are the caller's; where the token goes is not.
         return {"timeout": 5.0, **options, **ours}
 
