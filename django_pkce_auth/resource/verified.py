@@ -23,7 +23,8 @@ from django.utils.functional import SimpleLazyObject
 
 from .. import conf
 from ..secrets import digest
-from ..server.models import AccessToken, Client
+from ..server.live_tokens import LiveToken
+from ..server.models import Client
 from ..signals import family_revoked
 from .grant import Grant
 
@@ -60,22 +61,20 @@ def recall(raw_token: str, *, settings: conf.Settings, now: datetime) -> Grant |
     )
 
 
-def keep(raw_token: str, token: AccessToken, *, settings: conf.Settings, now: datetime) -> None:
+def keep(raw_token: str, token: LiveToken, *, settings: conf.Settings, now: datetime) -> None:
     """Remember that the token was found valid at ``now``."""
     lifetime = settings.token_cache_lifetime
     if lifetime is None:
         return
-    family = token.family
-    ends = min(token.expires_at, family.expires_at or token.expires_at)
     entry = {
         "at": now.timestamp(),
-        "ends": ends.timestamp(),
+        "ends": token.ends_at.timestamp(),
         "expires": token.expires_at.timestamp(),
-        "family": family.pk,
-        "client": family.client.pk,
-        "client_id": family.client.client_id,
-        "user": family.user_id,
-        "service_user": family.client.service_user_id,
+        "family": token.family,
+        "client": token.client_key,
+        "client_id": token.client_id,
+        "user": None if token.user is None else token.user.pk,
+        "service_user": None if token.service_user is None else token.service_user.pk,
         "scopes": token.scopes,
         "resources": token.resources,
     }

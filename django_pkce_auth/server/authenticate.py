@@ -10,8 +10,8 @@ from ..protocol.client_authentication import ClientCredentials
 from ..protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT, OAuthError, public_text
 from ..secrets import digest, fingerprint, same
 from .events import record
+from .lookups import KnownClient, StoredSecret, find_client
 from .models import Client, ClientSecret
-from .querysets import KnownClient, StoredSecret
 
 UNKNOWN = "unknown client_id"
 
@@ -38,7 +38,7 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
     readings = ((credentials.client_id, credentials.client_secret), *credentials.alternatives)
     reason = UNKNOWN
     for client_id, client_secret in readings:
-        known = found if found and found.client.client_id == client_id else Client.objects.known(client_id)
+        known = found if found and found.client.client_id == client_id else find_client(client_id)
         if known is None:
             continue
         secret = known.matching_secret(client_secret, now) if client_secret else None

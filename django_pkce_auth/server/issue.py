@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ..compiled import insert
 from ..conf import Settings
 from ..protocol.jwt_access_token import access_token_claims
 from ..protocol.scopes import format_scope
@@ -35,7 +36,7 @@ def start_family(
         scope=scope,
         resource=resource,
     )
-    family.save(force_insert=True, using=using)
+    insert(family, using=using)
     return family
 
 
@@ -61,14 +62,15 @@ def issue_tokens(
         bound = family.resources if resources is None else resources
         raw_access_token = _signed(family, granted, bound, expires_at, settings=settings, now=now, using=using)
     stored = digest(raw_access_token)
-    AccessToken(
+    token = AccessToken(
         digest=stored,
         family=family,
         created_at=now,
         expires_at=expires_at,
         scope=None if scopes is None else format_scope(scopes),
         resource=None if resources is None else " ".join(resources),
-    ).save(force_insert=True, using=using)
+    )
+    insert(token, using=using)
     purge_sometimes(stored, now=now, using=using)
     return TokenResponse(
         access_token=raw_access_token,
@@ -106,13 +108,14 @@ def _signed(
 
 def _refresh_token(family: TokenFamily, generation: int, settings: Settings, now: datetime, using: str) -> str:
     raw = generate(REFRESH_TOKEN)
-    RefreshToken(
+    token = RefreshToken(
         digest=digest(raw),
         family=family,
         created_at=now,
         expires_at=_earliest(now + settings.refresh_token_lifetime, family.expires_at),
         generation=generation,
-    ).save(force_insert=True, using=using)
+    )
+    insert(token, using=using)
     return raw
 
 

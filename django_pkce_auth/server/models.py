@@ -16,17 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from ..fields import DigestField
 from ..protocol.scopes import parse_scope
 from ..secrets import fingerprint
-from .querysets import ClientQuerySet, TokenQuerySet
+from .querysets import ClientQuerySet, PrimaryQuerySet
 from .remembered import Remembered
 from .signing_key import SigningKey
+from .validity import identifiers, is_live
 
 # Also keeps javascript: and the like out of the links on the consent page.
 _https_url = URLValidator(schemes=["https"])
 OPAQUE = "opaque"
-
-
-def _identifiers(resource: str | None) -> tuple[str, ...]:
-    return tuple((resource or "").split())
 
 
 class Client(models.Model):
@@ -204,14 +201,17 @@ class TokenFamily(models.Model):
     @property
     def resources(self) -> tuple[str, ...]:
         """The identifiers that its tokens are bound to (RFC 8707); none: this project itself."""
-        return _identifiers(self.resource)
+        return identifiers(self.resource)
 
     def is_live(self, now: datetime) -> bool:
         """True unless family, client or user ended it; reads what was joined and makes no query of its own."""
-        if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
-            return False
-        who = self.user or self.client.service_user
-        return self.client.disabled_at is None and (who is None or who.is_active)
+        return is_live(
+            now,
+            revoked_at=self.revoked_at,
+            expires_at=self.expires_at,
+            disabled_at=self.client.disabled_at,
+            who=self.user or self.client.service_user,
+        )
 
 
 class AuthorizationCode(models.Model):
@@ -228,7 +228,7 @@ class AuthorizationCode(models.Model):
     resource = models.TextField(null=True)
     redirect_uri = models.TextField()
 
-    objects = TokenQuerySet.as_manager()
+    objects = PrimaryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("authorization code")
@@ -239,7 +239,7 @@ class AuthorizationCode(models.Model):
 
     @property
     def resources(self) -> tuple[str, ...]:
-        return _identifiers(self.resource)
+        return identifiers(self.resource)
 
 
 class DeviceCode(models.Model):
@@ -259,7 +259,7 @@ class DeviceCode(models.Model):
     scope = models.TextField()
     resource = models.TextField(null=True)
 
-    objects = TokenQuerySet.as_manager()
+    objects = PrimaryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("device code")
@@ -270,7 +270,7 @@ class DeviceCode(models.Model):
 
     @property
     def resources(self) -> tuple[str, ...]:
-        return _identifiers(self.resource)
+        return identifiers(self.resource)
 
 
 class AccessToken(models.Model):
@@ -283,7 +283,7 @@ class AccessToken(models.Model):
     scope = models.TextField(_("scopes"), null=True)
     resource = models.TextField(_("resources"), null=True)
 
-    objects = TokenQuerySet.as_manager()
+    objects = PrimaryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("access token")
@@ -298,7 +298,7 @@ class AccessToken(models.Model):
 
     @property
     def resources(self) -> tuple[str, ...]:
-        return self.family.resources if self.resource is None else _identifiers(self.resource)
+        return self.family.resources if self.resource is None else identifiers(self.resource)
 
     def is_live(self, now: datetime) -> bool:
         return now < self.expires_at and self.family.is_live(now)
@@ -316,7 +316,7 @@ class RefreshToken(models.Model):
     retries = models.SmallIntegerField(default=0)
     digest = DigestField(primary_key=True)
 
-    objects = TokenQuerySet.as_manager()
+    objects = PrimaryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("refresh token")

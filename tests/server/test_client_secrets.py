@@ -55,9 +55,9 @@ def test_use_of_a_wrong_secret_is_not_noted(app: App, later: Callable[..., None]
 
 def test_two_requests_at_once_note_one_use(app: App, later: Callable[..., None]) -> None:
     from django_pkce_auth.server.authenticate import _note_use
-    from django_pkce_auth.server.models import Client
+    from django_pkce_auth.server.lookups import find_client
 
-    known = Client.objects.known("photo-app")
+    known = find_client("photo-app")
     assert known is not None
     now = timezone.now()
     _note_use(known.secrets[0], now)

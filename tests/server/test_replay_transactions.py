@@ -41,7 +41,7 @@ def test_code_lost_to_another_request_leaves_no_family_behind(
     requests: None, app: App, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both requests read the code unredeemed; the one that loses the claim must leave no trace."""
-    real, winner = grant._find, []
+    real, winner = grant.find_code, []
 
     def find(raw: str) -> Any:
         stale = real(raw)
@@ -50,7 +50,7 @@ def test_code_lost_to_another_request_leaves_no_family_behind(
             winner.append(app.redeem(code).json())
         return stale
 
-    monkeypatch.setattr(grant, "_find", find)
+    monkeypatch.setattr(grant, "find_code", find)
     refused(app.redeem(code), "invalid_grant", "already redeemed")
     assert winner[1]["access_token"]
     assert TokenFamily.objects.count() == 1

@@ -25,6 +25,7 @@ from ...server.clients import (
     set_redirect_uris,
 )
 from ...server.keys import ensure_key
+from ...server.lookups import find_client
 from ...server.models import OPAQUE, Client
 from ...server.signing_key import SigningKey
 
@@ -130,7 +131,7 @@ class Command(BaseCommand):
         return [{"client_id": client_id, "outcome": outcome} for client_id, outcome in done]
 
     def _client(self, client_id: str) -> Client:
-        known = Client.objects.known(client_id)
+        known = find_client(client_id)
         if known is None:
             raise CommandError(f"There is no client {client_id}; manage.py pkce_client list shows them.")
         return known.client

@@ -6,8 +6,9 @@ import logging
 from datetime import datetime
 from typing import cast
 
-from django.db import transaction
+from django.db import router, transaction
 
+from ...compiled import Slot, Update
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, OAuthError
@@ -17,12 +18,17 @@ from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens, start_family
+from ..lookups import find_code
 from ..models import AuthorizationCode, Client, TokenFamily
-from ..querysets import KnownClient, known_client, with_secrets
 from ..resources import narrowed_resources
 from ..revoke import revoke_family
 
 logger = logging.getLogger("django_pkce_auth.server")
+
+_CLAIM = Update(
+    lambda: AuthorizationCode.objects.filter(digest=Slot(AuthorizationCode, "digest"), family=None),
+    family=Slot(AuthorizationCode, "family"),
+)
 
 
 def exchange_code(
@@ -30,13 +36,13 @@ def exchange_code(
 ) -> TokenResponse:
     """Redeem a code: authenticate, prove possession, claim, then issue; raises OAuthError."""
     request = AuthorizationCodeTokenRequest.decode(parameters)
-    code, owner = _find(request.code)
+    code, owner = find_code(request.code)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if code is None or code.client_id != client.pk:
         raise _refused("unknown, or another client's")
     _prove_possession(code, request)
-    using = AuthorizationCode.objects.primary().db
+    using = router.db_for_write(AuthorizationCode)
     if code.family_id is None:
         if code.expires_at <= now:
             raise _refused("expired")
@@ -48,13 +54,6 @@ def exchange_code(
             return response
     _revoke_replayed(code, client, now=now, using=using)
     raise _refused("redeemed before; what it gave is revoked")
-
-
-def _find(raw_code: str) -> tuple[AuthorizationCode | None, KnownClient | None]:
-    """Read the code with its user, client and that client's secrets: one query."""
-    codes = AuthorizationCode.objects.by_raw(raw_code).select_related("client", "user")
-    rows = list(with_secrets(codes, "client__"))
-    return (rows[0], known_client(rows[0].client, rows)) if rows else (None, None)
 
 
 def _prove_possession(code: AuthorizationCode, request: AuthorizationCodeTokenRequest) -> None:
@@ -89,8 +88,7 @@ def _redeem(
             now=now,
             using=using,
         )
-        unredeemed = AuthorizationCode.objects.using(using).filter(pk=code.pk, family=None)
-        if not unredeemed.update(family=family):
+        if not _CLAIM.run(using, digest=code.digest, family=family.pk):
             transaction.set_rollback(True, using=using)
             return None
         generation = 0 if client.may_use("refresh_token") else None

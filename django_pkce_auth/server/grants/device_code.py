@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import F
 
 from ...conf import Settings
@@ -16,8 +16,8 @@ from ...protocol.token import TokenResponse
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens, start_family
+from ..lookups import find_device_code
 from ..models import Client, DeviceCode
-from ..querysets import KnownClient, known_client, with_secrets
 from ..resources import narrowed_resources
 
 SLOW_DOWN_SECONDS = 5
@@ -30,7 +30,7 @@ def exchange_device_code(
 ) -> TokenResponse:
     """Answer a poll: the tokens, or why there are none yet; raises OAuthError."""
     request = DeviceTokenRequest.decode(parameters)
-    device, owner = _find(request.device_code)
+    device, owner = find_device_code(request.device_code)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if device is None or device.client_id != client.pk or device.family_id is not None:
@@ -45,12 +45,6 @@ def exchange_device_code(
         raise OAuthError(ACCESS_DENIED, "The user is deactivated.")
     resources = narrowed_resources(request.resources, device.resources, registry=settings.resources)
     return _redeem(device, client, resources, settings=settings, now=now)
-
-
-def _find(raw: str) -> tuple[DeviceCode | None, KnownClient | None]:
-    """Read the device code with its user, client and that client's secrets: one query."""
-    rows = list(with_secrets(DeviceCode.objects.by_raw(raw).select_related("client", "user"), "client__"))
-    return (rows[0], known_client(rows[0].client, rows)) if rows else (None, None)
 
 
 def _waiting(device: DeviceCode, now: datetime) -> OAuthError:
@@ -68,7 +62,7 @@ def _redeem(
     device: DeviceCode, client: Client, resources: tuple[str, ...] | None, *, settings: Settings, now: datetime
 ) -> TokenResponse:
     """Claim and issue in one transaction, as with an authorization code."""
-    using = DeviceCode.objects.primary().db
+    using = router.db_for_write(DeviceCode)
     with transaction.atomic(using=using):
         family = start_family(
             client=client,

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db import router, transaction
+from django.db.models import F
 
+from ...compiled import Slot, Update
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
@@ -19,12 +20,17 @@ from ...scope_registry import ScopeRegistry
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens
+from ..lookups import find_refresh_token
 from ..models import Client, RefreshToken, TokenFamily
-from ..querysets import KnownClient, known_client, with_secrets
 from ..resources import narrowed_resources
 from ..revoke import revoke_family
 
 logger = logging.getLogger("django_pkce_auth.server")
+
+_SUPERSEDE = Update(
+    lambda: RefreshToken.objects.filter(digest=Slot(RefreshToken, "digest"), superseded_at=None),
+    superseded_at=Slot(RefreshToken, "superseded_at"),
+)
 
 RETRY_WINDOW = timedelta(seconds=30)
 """How long a client whose answer was lost may present the superseded token again."""
@@ -40,12 +46,12 @@ def exchange_refresh_token(
 ) -> TokenResponse:
     """Give new tokens for a refresh token; raises OAuthError."""
     request = RefreshTokenRequest.decode(parameters)
-    token, owner, rival_used_at = _find(request.refresh_token)
+    token, owner, rival_used_at = find_refresh_token(request.refresh_token)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if token is None or token.family.client_id != client.pk:
         raise _refused("unknown, or another client's")
-    family, using = token.family, RefreshToken.objects.primary().db
+    family, using = token.family, router.db_for_write(RefreshToken)
     _check_alive(token, now)
     scopes = _narrowed(request.scopes, family.scopes, registry=settings.scopes)
     resources = narrowed_resources(request.resources, family.resources, registry=settings.resources)
@@ -88,20 +94,6 @@ def _slide(token: RefreshToken, *, settings: Settings, now: datetime, using: str
         RefreshToken.objects.using(using).filter(pk=token.pk, expires_at__lt=end).update(expires_at=end)
 
 
-def _find(raw: str) -> tuple[RefreshToken | None, KnownClient | None, datetime | None]:
-    """Read the token with its family, user, client and that client's secrets: one query.
-
-    The third value is when a sibling was used: of the tokens that a retry made, one client goes on with one.
-    """
-    tokens = RefreshToken.objects.by_raw(raw).select_related("family__client", "family__user")
-    siblings = RefreshToken.objects.filter(family=OuterRef("family"), generation=OuterRef("generation"))
-    used = siblings.exclude(pk=OuterRef("pk")).filter(superseded_at__isnull=False).values("superseded_at")[:1]
-    rows = list(with_secrets(tokens.annotate(rival_used_at=Subquery(used)), "family__client__"))
-    if not rows:
-        return None, None, None
-    return rows[0], known_client(rows[0].family.client, rows), rows[0].rival_used_at
-
-
 def _check_alive(token: RefreshToken, now: datetime) -> None:
     family = token.family
     if family.revoked_at is not None:
@@ -139,8 +131,7 @@ def _if_claimed(
 
 
 def _supersede(token: RefreshToken, now: datetime, using: str) -> bool:
-    current = RefreshToken.objects.using(using).filter(pk=token.pk, superseded_at=None)
-    return token.superseded_at is None and bool(current.update(superseded_at=now))
+    return token.superseded_at is None and bool(_SUPERSEDE.run(using, digest=token.digest, superseded_at=now))
 
 
 def _retry(token: RefreshToken, now: datetime, using: str) -> bool:

@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from ... import conf
 from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ...protocol.introspection import IntrospectionRequest, IntrospectionResponse
+from ...secrets import REFRESH_TOKEN
+from ..live_tokens import LiveToken, find_live_token
 from ..models import AccessToken, Client, RefreshToken
 from ..responses import json_response
-from ..tokens import find_token
 from .endpoint import ClientRequest, client_endpoint
 
 
@@ -22,29 +23,30 @@ def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
     client = message.authenticate()
     if not client.is_confidential:
         raise OAuthError(UNAUTHORIZED_CLIENT, "A public client may not introspect, as anybody can be it.")
-    token = find_token(wanted.token)
-    if token is None or not _may_know(client, token) or not token.is_live(message.now):
+    # Our prefix tells the kind, so no hint is needed.
+    model = RefreshToken if wanted.token.startswith(REFRESH_TOKEN) else AccessToken
+    token = find_live_token(model, wanted.token, now=message.now)
+    if token is None or not _may_know(client, token):
         return json_response(IntrospectionResponse(active=False).encode())
-    return json_response(_describe(token, issuer=conf.settings().issuer).encode())
+    return json_response(_describe(token, model, issuer=conf.settings().issuer).encode())
 
 
-def _may_know(client: Client, token: AccessToken | RefreshToken) -> bool:
-    return client.introspects == Client.Introspects.ALL or token.family.client_id == client.pk
+def _may_know(client: Client, token: LiveToken) -> bool:
+    return client.introspects == Client.Introspects.ALL or token.client_key == client.pk
 
 
-def _describe(token: AccessToken | RefreshToken, *, issuer: str) -> IntrospectionResponse:
-    family = token.family
+def _describe(token: LiveToken, model: type[AccessToken | RefreshToken], *, issuer: str) -> IntrospectionResponse:
     return IntrospectionResponse(
         active=True,
-        client_id=family.client.client_id,
-        username=family.user.get_username() if family.user else None,
-        sub=str(family.user.pk) if family.user else None,
-        scopes=token.scopes if isinstance(token, AccessToken) else family.scopes,
-        token_type="Bearer" if isinstance(token, AccessToken) else None,
+        client_id=token.client_id,
+        username=None if token.user is None else token.user.get_username(),
+        sub=None if token.user is None else str(token.user.pk),
+        scopes=token.scopes,
+        token_type="Bearer" if model is AccessToken else None,
         exp=_seconds(token.expires_at),
         iat=_seconds(token.created_at),
         iss=issuer,
-        audience=(token.resources if isinstance(token, AccessToken) else family.resources) or (issuer,),
+        audience=token.resources or (issuer,),
     )
 
 

@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 
 from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ...protocol.revocation import RevocationRequest
+from ..lookups import find_token
 from ..models import TokenFamily
 from ..responses import json_response
 from ..revoke import revoke_family
-from ..tokens import find_token
 from .endpoint import ClientRequest, client_endpoint
 
 

@@ -1,0 +1,138 @@
+"""What programs present, looked up with all that decides about it: one statement each, compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from django.db import models, router
+from django.db.models import OuterRef, Subquery
+
+from ..compiled import Row, Select, Slot
+from ..secrets import REFRESH_TOKEN, digest, same
+from .models import AccessToken, AuthorizationCode, Client, DeviceCode, RefreshToken
+
+USE_NOTED_EVERY = timedelta(hours=1)
+FIRST_USE_NOTED_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """A row of ClientSecret, as it was joined to its client."""
+
+    digest: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+    def use_is_due(self, now: datetime) -> bool:
+        """True where a use at ``now`` is to be noted: at most once an hour, so nearly every request writes nothing.
+
+        The first use is noted unless it follows at once on the registration.
+        """
+        if self.last_used_at is None:
+            return now - self.created_at > FIRST_USE_NOTED_AFTER
+        return now - self.last_used_at > USE_NOTED_EVERY
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    """A client with its secrets, read in one query."""
+
+    client: Client
+    secrets: tuple[StoredSecret, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, client: Client, rows: Iterable[Row]) -> KnownClient:
+        """Return the client that ``rows`` were joined to: a row for each secret, one without where it has none."""
+        secrets = (row.values[: len(_SECRET)] for row in rows)
+        return cls(client, tuple(StoredSecret(*columns) for columns in secrets if columns[0] is not None))
+
+    def matching_secret(self, raw: str, now: datetime) -> StoredSecret | None:
+        """Return the secret that ``raw`` is, if it is still valid."""
+        presented = digest(raw)
+        # Every stored digest is compared, so the time taken tells nothing about which one matched.
+        matches = [stored for stored in self.secrets if same(stored.digest, presented) & stored.is_valid(now)]
+        return matches[0] if matches else None
+
+
+_SECRET: Final = ("digest", "created_at", "expires_at", "last_used_at")
+
+
+def _secret(client: str) -> list[str]:
+    return [f"{client}secrets__{column}" for column in _SECRET]
+
+
+def _by_digest(model: type[models.Model]) -> models.QuerySet[Any]:
+    return model._default_manager.filter(digest=Slot(model, "digest"))
+
+
+def _refresh_tokens() -> models.QuerySet[Any]:
+    siblings = RefreshToken.objects.filter(family=OuterRef("family"), generation=OuterRef("generation"))
+    used = siblings.exclude(pk=OuterRef("pk")).filter(superseded_at__isnull=False).values("superseded_at")[:1]
+    found: models.QuerySet[Any] = _by_digest(RefreshToken).annotate(rival_used_at=Subquery(used))
+    return found
+
+
+_OWNERS: Final = ("", "family", "family__client", "family__user")
+_CLIENT = Select(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), values=_secret(""), instances=[""])
+_CODE = Select(partial(_by_digest, AuthorizationCode), values=_secret("client__"), instances=["", "client", "user"])
+_DEVICE_CODE = Select(partial(_by_digest, DeviceCode), values=_secret("client__"), instances=["", "client", "user"])
+_REFRESH_TOKEN = Select(_refresh_tokens, values=[*_secret("family__client__"), "rival_used_at"], instances=_OWNERS)
+_TOKENS = {
+    model: Select(partial(_by_digest, model), instances=[*_OWNERS, "family__client__service_user"])
+    for model in (AccessToken, RefreshToken)
+}
+
+
+def find_client(client_id: str) -> KnownClient | None:
+    """Return the client of exactly this identifier, or None."""
+    rows = _CLIENT.rows(router.db_for_write(Client), client_id=client_id)
+    if not rows:
+        return None
+    client = rows[0].instance("")
+    # Some databases compare text without regard to case; an identifier is equal or it is another one.
+    return KnownClient.of(client, rows) if client.client_id == client_id else None
+
+
+def find_code(raw: str) -> tuple[AuthorizationCode, KnownClient] | tuple[None, None]:
+    """Return the code with its user and its client, whose secrets are read along, or nothing."""
+    return _redeemable(_CODE.rows(router.db_for_write(AuthorizationCode), digest=digest(raw)))
+
+
+def find_device_code(raw: str) -> tuple[DeviceCode, KnownClient] | tuple[None, None]:
+    """Return the device code with its user and its client, whose secrets are read along, or nothing."""
+    return _redeemable(_DEVICE_CODE.rows(router.db_for_write(DeviceCode), digest=digest(raw)))
+
+
+def find_refresh_token(raw: str) -> tuple[RefreshToken, KnownClient, datetime | None] | tuple[None, None, None]:
+    """Return the token with its family, user and client, whose secrets are read along, or nothing.
+
+    The third value is when a sibling was used: of the tokens that a retry made, one client goes on with one.
+    """
+    rows = _REFRESH_TOKEN.rows(router.db_for_write(RefreshToken), digest=digest(raw))
+    if not rows:
+        return None, None, None
+    token = rows[0].instance("")
+    return token, KnownClient.of(token.family.client, rows), rows[0].values[-1]
+
+
+def find_token(raw: str) -> AccessToken | RefreshToken | None:
+    """Return the token with its family, client and user, or None; our prefix tells the kind, so no hint is needed."""
+    model: Any = RefreshToken if raw.startswith(REFRESH_TOKEN) else AccessToken
+    rows = _TOKENS[model].rows(router.db_for_write(model), digest=digest(raw))
+    found: AccessToken | RefreshToken | None = rows[0].instance("") if rows else None
+    return found
+
+
+def _redeemable(rows: Sequence[Row]) -> tuple[Any, KnownClient] | tuple[None, None]:
+    if not rows:
+        return None, None
+    found = rows[0].instance("")
+    return found, KnownClient.of(found.client, rows)
