@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from django_pkce_auth.client.api import InsufficientScope
 from django_pkce_auth.client.errors import ConnectError, ProviderUnavailable, ReconnectRequired
 from django_pkce_auth.client.models import Connection
 
@@ -35,6 +36,8 @@ def photos(request: HttpRequest) -> HttpResponse:
         context["album"] = photo_box.album(connection)
     except ReconnectRequired:
         context["reconnect"] = True
+    except InsufficientScope as error:
+        context["missing"] = " ".join(error.missing)
     except (ProviderUnavailable, photo_box.Unreachable):
         context["unreachable"] = True
     else:
@@ -47,10 +50,12 @@ def photos(request: HttpRequest) -> HttpResponse:
 def apis(request: HttpRequest) -> HttpResponse:
     """Show what each part of the API answers to the same token."""
     connection = _connection(request)
-    context: dict[str, object] = {"connection": connection}
+    context: dict[str, object] = {"provider": photo_box.PROVIDER, "connection": connection}
     if connection is not None:
         try:
             context["answers"] = photo_box.every_api(connection)
+        except InsufficientScope as error:
+            context["missing"] = " ".join(error.missing)
         except (ConnectError, photo_box.Unreachable):
             context["unreachable"] = True
     return render(request, "app_site/apis.html", context)

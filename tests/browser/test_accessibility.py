@@ -65,9 +65,27 @@ def test_keyboard_alone_is_enough_to_untick_and_to_allow(visitor: Visitor) -> No
             break
     assert reached.index("photos") < reached.index("deny") < reached.index("approve")
     page.keyboard.press("Enter")
-    # Without photos the API refuses, and the app says what is missing.
+    # Without photos the API refuses; the app says what is missing, and offers to ask for it.
     expect(page).to_have_url(f"{visitor.demo.app_url}/photos/")
+    expect(page.locator("#missing")).to_contain_text("What is missing: photos.")
     expect(page.locator(".album img")).to_have_count(0)
+    visitor.look_at(page)
+
+
+def test_scope_that_was_unticked_can_be_asked_for_later(visitor: Visitor) -> None:
+    page = to_consent(visitor)
+    page.get_by_label("See your photos").uncheck()
+    visitor.decide("Allow")
+    expect(page).to_have_url(f"{visitor.demo.app_url}/photos/")
+    page.goto(f"{visitor.demo.app_url}/apis/")
+    expect(page.locator("#missing")).to_contain_text("What is missing: photos.")
+    page.goto(f"{visitor.demo.app_url}/photos/")
+    page.get_by_role("button", name="Ask for it").click()
+    visitor.decide("Allow")
+    visitor.sees_photos()
+    page.goto(f"{visitor.demo.app_url}/connect/")
+    expect(page.locator(".pkce-list > li")).to_have_count(1)
+    expect(page.locator(".pkce-list ul > li")).to_have_text(["photos", "profile"])
 
 
 def test_page_reads_from_right_to_left(visitor: Visitor) -> None:
