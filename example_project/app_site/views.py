@@ -37,7 +37,7 @@ def photos(request: HttpRequest) -> HttpResponse:
     except ReconnectRequired:
         context["reconnect"] = True
     except InsufficientScope as error:
-        context["missing"] = " ".join(error.missing)
+        context["refused"] = error
     except (ProviderUnavailable, photo_box.Unreachable):
         context["unreachable"] = True
     else:
@@ -55,7 +55,7 @@ def apis(request: HttpRequest) -> HttpResponse:
         try:
             context["answers"] = photo_box.every_api(connection)
         except InsufficientScope as error:
-            context["missing"] = " ".join(error.missing)
+            context["refused"] = error
         except (ConnectError, photo_box.Unreachable):
             context["unreachable"] = True
     return render(request, "app_site/apis.html", context)
