@@ -1,9 +1,11 @@
-"""Sending the browser to another site from a page that it posted a form to."""
+"""Sending the browser to another site from a page that it posted a form to, and receiving it from one."""
 
 from __future__ import annotations
 
+from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils.http import escape_leading_slashes
 
 
 class LeaveRedirect(HttpResponse):
@@ -16,6 +18,25 @@ class LeaveRedirect(HttpResponse):
         self["Location"] = url
 
 
+ARRIVED = "pkce_auth_arrived=1"
+
+
+def arrive(request: HttpRequest) -> HttpResponse | None:
+    """Return a page that loads the same address once more from here, where the session cookie was held back.
+
+    With ``SESSION_COOKIE_SAMESITE = "Strict"`` a browser that comes from another site brings no session: whoever is
+    signed in would look like a stranger. None where the session came, and for who was sent round already. For pages
+    whose GET changes nothing that a link from another site must not change, as Strict holds nothing back from them.
+    """
+    query = request.META.get("QUERY_STRING", "")
+    is_strict = str(django_settings.SESSION_COOKIE_SAMESITE).lower() == "strict"
+    if not is_strict or django_settings.SESSION_COOKIE_NAME in request.COOKIES or ARRIVED in query:
+        return None
+    # Two slashes in front would be another host.
+    here = escape_leading_slashes(request.get_full_path())
+    return _hop(request, f"{here}{'&' if query else '?'}{ARRIVED}", destination=request.get_host())
+
+
 def leave(request: HttpRequest, url: str, *, destination: str) -> HttpResponseBase:
     """Send the user on to ``url``, which the caller has checked; ``destination`` is its host, for the person to read.
 
@@ -24,12 +45,20 @@ def leave(request: HttpRequest, url: str, *, destination: str) -> HttpResponseBa
     behind the log-in form before ours, so under ``form-action 'self'`` a 303 to another site would go nowhere.
     """
     headers = request.headers
-    response: HttpResponse
     if headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document":
-        response = render(request, "pkce_auth/leave.html", {"url": url, "destination": destination})
-        response["Refresh"] = f"0;url={url}"
-    else:
-        response = LeaveRedirect(url)
+        return _hop(request, url, destination=destination)
+    response = LeaveRedirect(url)
+    _keep_to_oneself(response)
+    return response
+
+
+def _hop(request: HttpRequest, url: str, *, destination: str) -> HttpResponse:
+    response = render(request, "pkce_auth/leave.html", {"url": url, "destination": destination})
+    response["Refresh"] = f"0;url={url}"
+    _keep_to_oneself(response)
+    return response
+
+
+def _keep_to_oneself(response: HttpResponse) -> None:
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
-    return response

@@ -43,6 +43,7 @@ class Demo:
     server_port: int
     app_port: int
     print_shop_port: int
+    server_host: str = "127.0.0.1"
     server_user: Person = field(default_factory=lambda: Person("ada"))
     app_user: Person = field(default_factory=lambda: Person("sam"))
     client_id: str = "postcards"
@@ -57,7 +58,7 @@ class Demo:
 
     @property
     def server_url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"http://{self.server_host}:{self.server_port}"
 
     @property
     def app_url(self) -> str:

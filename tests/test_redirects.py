@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from django.http import HttpResponse
 
-from django_pkce_auth.redirects import leave
+from django_pkce_auth.redirects import arrive, leave
 
 URL = 'https://app.example/callback?code=a&state="><script>'
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -59,3 +59,10 @@ def test_private_use_schemes_and_loopback_are_reached_rfc8252_7(url: str, rf: An
     assert away(rf, url)["Location"] == url
     page = BeautifulSoup(away(rf, url, **NAVIGATION).content, "html.parser")
     assert page.select_one("a.pkce-button")["href"] == url
+
+
+def test_page_that_is_loaded_again_is_on_this_host_whatever_its_path(rf: Any, settings: Any) -> None:
+    settings.SESSION_COOKIE_SAMESITE = "Strict"
+    again = arrive(rf.get("/", {"code": "a"}, PATH_INFO="//evil.example/connect/acme/callback"))
+    assert again is not None
+    assert again["Refresh"] == "0;url=/%2Fevil.example/connect/acme/callback?code=a&pkce_auth_arrived=1"

@@ -27,7 +27,7 @@ from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
 from ..protocol.scopes import parse_scope
 from ..provider_settings import ProviderSettings
-from ..redirects import leave
+from ..redirects import arrive, leave
 from . import attempts, browser, connections, flow, login
 from .disconnect import disconnect
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
@@ -114,6 +114,8 @@ def _named(request: HttpRequest, pk: str) -> Connection | None:
 def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Where the provider sends the browser back to (RFC 6749 §4.1.2)."""
     hide_secrets(request)
+    if (again := arrive(request)) is not None:
+        return again
     settings = conf.settings()
     policy: ClientPolicy = conf.policy(settings.client_policy)
     now = timezone.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..environment import required
@@ -33,6 +34,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+# The strictest works too: pages that are come to from another site are loaded once more from here.
+SESSION_COOKIE_SAMESITE = os.environ.get("EXAMPLE_SESSION_SAMESITE", "Lax")
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 LOGIN_URL = "log_in"
 LOGIN_REDIRECT_URL = "home"

@@ -20,7 +20,7 @@ from ...metrics import count
 from ...protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.redirect_uris import host_of
-from ...redirects import leave
+from ...redirects import arrive, leave
 from ..authorize import Authorization, RedirectableError, UnsafeRequest, approve, validate
 from ..consent import Question, question
 from ..policy import ServerPolicy
@@ -37,6 +37,8 @@ logger = logging.getLogger("django_pkce_auth.server")
 def authorize(request: HttpRequest) -> HttpResponseBase:
     """Show the prompt on GET; on POST act on its ``decision``. The request is checked anew each time."""
     hide_secrets(request)
+    if request.method != "POST" and (again := arrive(request)) is not None:
+        return again
     settings = conf.settings()
     try:
         parameters = Parameters.parse(request.META.get("QUERY_STRING", ""))
