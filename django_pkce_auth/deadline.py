@@ -2,18 +2,19 @@
 
 An HTTP library's timeout is for each read, so a server that sends a byte a second is never late. Here the "timeout"
 that travels with a request is the moment of ``time.monotonic()`` at which all of it must be done: each step gets what
-is left. Only the resolver of the operating system, which takes no timeout, has its own.
+is left, the look-up of the host's name too.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import socket
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import httpcore2
+
+from .look_up import NotFound, TooSlow, look_up
 
 if TYPE_CHECKING:
     import ssl
@@ -35,7 +36,7 @@ class DeadlineBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         """Try the host's addresses in turn, each with its share of what is left; raises httpcore2's errors."""
-        addresses = resolve(host, port, public_only=self._public_only)
+        addresses = resolve(host, port, public_only=self._public_only, end=time.monotonic() + _left(timeout))
         for waiting in range(len(addresses), 0, -1):
             try:
                 stream = self._backend.connect_tcp(
@@ -98,16 +99,18 @@ def _is_global(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def resolve(host: str, port: int, *, public_only: bool) -> list[str]:
+def resolve(host: str, port: int, *, public_only: bool, end: float) -> list[str]:
     """Return the host's addresses, to connect to these and to nothing that a second look-up could give.
 
-    Raises httpcore2's ConnectError where it has none, or one that is not public though ``public_only`` asks for that.
+    Raises httpcore2's ConnectError where it has none, or one that is not public though ``public_only`` asks for that,
+    and its ConnectTimeout where they are not known at ``end``, a moment of ``time.monotonic()``.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore2.ConnectError(type(error).__name__) from None
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        addresses = look_up(host, port, end=end)
+    except NotFound as error:
+        raise httpcore2.ConnectError(str(error)) from None
+    except TooSlow as error:
+        raise httpcore2.ConnectTimeout(str(error)) from None
     if public_only and not all(is_public(address) for address in addresses):
         raise httpcore2.ConnectError("The host has an address that is not public.")
     return addresses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from ..deadline import resolve
 from ..protocol import bearer
 from ..protocol.scopes import parse_scope
 from ..provider_settings import ProviderSettings
-from ..transport import Transport, TransportError, checked_origin
+from ..transport import DEADLINE_SECONDS, Transport, TransportError, checked_origin
 from .errors import ConnectError
 from .refresh import access_token, note_use
 
@@ -109,7 +110,11 @@ def _public_addresses(request: httpx2.Request) -> list[str]:
     try:
         if url.scheme != "https":
             raise httpcore2.ConnectError("The address is not https.")
-        return resolve(url.host, url.port or 443, public_only=True)
+        seconds = request.extensions.get("timeout", {}).get("connect")
+        end = time.monotonic() + (DEADLINE_SECONDS if seconds is None else seconds)
+        return resolve(url.host, url.port or 443, public_only=True, end=end)
+    except httpcore2.ConnectTimeout as error:
+        raise httpx2.ConnectTimeout(str(error), request=request) from None
     except httpcore2.ConnectError as error:
         raise httpx2.ConnectError(str(error), request=request) from None
 
