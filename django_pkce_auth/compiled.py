@@ -7,6 +7,7 @@ Model signals are not sent, as with ``bulk_create`` and ``update``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,18 +38,30 @@ class Slot(Expression):
 @dataclass(frozen=True, slots=True)
 class _Statement:
     sql: str
-    parameters: Sequence[Any]
-    """Values, and slots for those to come."""
+    slots: Sequence[Slot]
+    literals: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, sql: str, parameters: Sequence[Any]) -> _Statement:
+        """Name the parameters: Django's SQLite backend rewrites ``%s`` with a regular expression at each run."""
+        names = [each.name if isinstance(each, Slot) else f"literal_{at}" for at, each in enumerate(parameters)]
+        named = dict(zip(names, parameters, strict=True))
+        left = iter(names)
+        return cls(
+            _PLACE.sub(lambda place: f"%({next(left)})s", sql),
+            [each for each in named.values() if isinstance(each, Slot)],
+            {name: each for name, each in named.items() if not isinstance(each, Slot)},
+        )
 
     def execute(self, cursor: Any, connection: Any, values: Mapping[str, Any]) -> None:
-        # The values come from our own code and are of the column's type already, as "prepared" says.
-        given = [
-            each.output_field.get_db_prep_value(values[each.name], connection, prepared=True)
-            if isinstance(each, Slot)
-            else each
-            for each in self.parameters
-        ]
+        given = dict(self.literals)
+        for slot in self.slots:
+            # The values come from our own code and are of the column's type already, as "prepared" says.
+            given[slot.name] = slot.output_field.get_db_prep_value(values[slot.name], connection, prepared=True)
         cursor.execute(self.sql, given)
+
+
+_PLACE: Final = re.compile(r"(?<!%)%s")
 
 
 class Update:
@@ -70,7 +83,7 @@ class Update:
     def _compile(self, using: str) -> _Statement:
         query: Any = self._queryset().query.chain(UpdateQuery)
         query.add_update_values(self._assigned)
-        self._compiled[using] = _Statement(*_compiler(query, using).as_sql())
+        self._compiled[using] = _Statement.of(*_compiler(query, using).as_sql())
         return self._compiled[using]
 
 
@@ -101,13 +114,14 @@ def _insertion(model: type[models.Model], draws_key: bool, using: str) -> tuple[
     if key is not None:
         compiler.returning_fields = [key]
     ((sql, parameters),) = compiler.as_sql()
-    return _Statement(sql, parameters), list(slots), key
+    return _Statement.of(sql, parameters), list(slots), key
 
 
 class Select:
     """What ``queryset()`` finds: the columns named in ``values``, and the rows of ``instances`` joined to them.
 
     Both are named as in ``QuerySet.values_list`` and ``select_related``; an empty name is the queryset's own model.
+    ``only`` names the columns of an instance that are read, beside its key; another one is when it is asked for.
     """
 
     def __init__(
@@ -116,10 +130,12 @@ class Select:
         *,
         values: Sequence[str] = (),
         instances: Sequence[str] = (),
+        only: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._queryset = queryset
         self._values = values
         self._instances = instances
+        self._only = only or {}
         self._compiled: dict[str, _Found] = {}
 
     def rows(self, using: str, **values: Any) -> list[Row]:
@@ -133,11 +149,12 @@ class Select:
     def _compile(self, using: str) -> _Found:
         queryset = self._queryset()
         joined = {path: _model_at(queryset.model, path) for path in self._instances}
-        columns = {path: _columns(path, model) for path, model in joined.items()}
+        fields = {path: _fields(model, self._only.get(path)) for path, model in joined.items()}
+        columns = {path: [_column(path, field) for field in listed] for path, listed in fields.items()}
         names = list(dict.fromkeys([*self._values, *(name for listed in columns.values() for name in listed)]))
         query = _selecting(queryset.query.clone(), names)
         compiler = _compiler(query, using)
-        statement = _Statement(*compiler.as_sql())
+        statement = _Statement.of(*compiler.as_sql())
         conversions = compiler.get_converters(selected for selected, *_ in compiler.select)
         at = {name: position for position, name in enumerate(names)}
 
@@ -146,7 +163,7 @@ class Select:
             converted = [(place, *conversions[each]) for place, each in enumerate(positions) if each in conversions]
             return _Picked(positions, converted)
 
-        parts = {path: _Part(model, picked(columns[path]), *_links(path, joined)) for path, model in joined.items()}
+        parts = {path: _part(path, model, fields, picked(columns[path])) for path, model in joined.items()}
         self._compiled[using] = _Found(statement, picked(self._values), parts)
         return self._compiled[using]
 
@@ -235,13 +252,21 @@ def _model_at(model: type[models.Model], path: str) -> Any:
     return model
 
 
-def _columns(path: str, model: type[models.Model]) -> list[str]:
-    prefix = f"{path}{LOOKUP_SEP}" if path else ""
-    return [f"{prefix}{field.attname}" for field in model._meta.concrete_fields]
+def _below(path: str, name: str) -> str:
+    return f"{path}{LOOKUP_SEP}{name}" if path else name
 
 
-def _links(path: str, joined: Mapping[str, Any]) -> tuple[int, list[str], list[tuple[Any, str]]]:
-    fields = joined[path]._meta.concrete_fields
-    prefix = f"{path}{LOOKUP_SEP}" if path else ""
-    links = [(field, f"{prefix}{field.name}") for field in fields if f"{prefix}{field.name}" in joined]
-    return fields.index(joined[path]._meta.pk), [field.attname for field in fields], links
+def _column(path: str, field: Any) -> str:
+    # A joined row's key is what points to it: the same column, so it is read once.
+    return f"{path}_id" if path and field is field.model._meta.pk else _below(path, field.attname)
+
+
+def _fields(model: type[models.Model], only: Sequence[str] | None) -> list[Any]:
+    fields = model._meta.concrete_fields
+    return [field for field in fields if only is None or field is model._meta.pk or field.attname in only]
+
+
+def _part(path: str, model: type[models.Model], fields: Mapping[str, Sequence[Any]], columns: _Picked) -> _Part:
+    own = fields[path]
+    links = [(field, below) for field in own if (below := _below(path, field.name)) in fields]
+    return _Part(model, columns, own.index(model._meta.pk), [field.attname for field in own], links)

@@ -47,7 +47,8 @@ class ScopeRegistry(Mapping[str, Scope]):
         return frozenset(expanded)
 
     def covers(self, granted: Iterable[str], needed: Iterable[str]) -> bool:
-        return self.expand(granted).issuperset(needed)
+        lacking = set(needed).difference(granted)
+        return not lacking or self.expand(granted).issuperset(lacking)
 
     def _closure(self, name: str) -> frozenset[str]:
         reached, waiting = {name}, [name]

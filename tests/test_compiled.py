@@ -10,7 +10,6 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_pkce_auth import compiled
 from django_pkce_auth.compiled import Select, Slot, Update, insert
 from django_pkce_auth.server.models import AccessToken, Client, ClientSecret, RefreshToken, TokenFamily
 from tests.four_steps import App
@@ -136,5 +135,24 @@ def test_value_that_is_not_given_is_an_error(token: AccessToken) -> None:
 def test_nothing_is_kept_of_a_value(token: AccessToken) -> None:
     TOKENS.rows("default", digest=token.digest)
     kept = TOKENS._compiled["default"].statement
-    assert [type(each) for each in kept.parameters] == [Slot]
-    assert compiled._insertion.cache_info().currsize > 0
+    assert [slot.name for slot in kept.slots] == ["digest"]
+    assert kept.literals == {}
+
+
+def test_values_of_the_query_itself_stay_in_it(token: AccessToken, app: App) -> None:
+    """Percent signs too, which mark the places of values."""
+    named = Client.objects.filter(name__contains="100%s", type="confidential", client_id=Slot(Client, "client_id"))
+    select = Select(lambda: named, values=["pk"])
+    assert select.rows("default", client_id=app.client.client_id) == []
+    Client.objects.update(name="Photo 100%s App")
+    (row,) = select.rows("default", client_id=app.client.client_id)
+    assert row.values == [app.client.pk]
+
+
+def test_column_left_out_is_read_when_it_is_asked_for(token: AccessToken) -> None:
+    select = Select(by_digest, instances=["family__client"], only={"family__client": ["name"]})
+    (row,) = select.rows("default", digest=token.digest)
+    client = row.instance("family__client")
+    assert client.get_deferred_fields() > {"scope", "created_at"}
+    assert (client.pk, client.name) == (token.family.client.pk, "Photo App")
+    assert client.scope == token.family.client.scope

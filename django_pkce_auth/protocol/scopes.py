@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from .errors import INVALID_SCOPE, OAuthError
 
@@ -16,6 +17,8 @@ def is_scope_token(value: str) -> bool:
     return bool(_SCOPE_TOKEN.match(value))
 
 
+# The same few values come again with every request; what is kept is bounded.
+@lru_cache(maxsize=256)
 def parse_scope(value: str | None) -> tuple[str, ...]:
     """Return the scope tokens in their order, each once; raises OAuthError ``invalid_scope`` for a malformed value."""
     tokens = tuple(dict.fromkeys((value or "").split(" "))) if value else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -88,9 +89,10 @@ def _admit(request: HttpRequest, grant: Grant) -> None:
     request.oauth = grant  # type: ignore[attr-defined]
     request.user = user
 
-    async def auser() -> Any:
-        if isinstance(user, SimpleLazyObject):
-            await sync_to_async(bool)(user)  # loads it
-        return user
+    request.auser = partial(_loaded, user)
 
-    request.auser = auser
+
+async def _loaded(user: Any) -> Any:
+    if isinstance(user, SimpleLazyObject):
+        await sync_to_async(bool)(user)  # loads it
+    return user

@@ -30,7 +30,7 @@ def find_local_grant(raw_token: str, *, settings: Settings, now: datetime) -> Gr
     return Grant(
         client_id=token.client_id,
         scopes=token.scopes,
-        expires_at=token.expires_at,
+        expires_at=token.columns.expires_at,
         client=cast(Client, SimpleLazyObject(token.client)),
         user=token.user,
         service_user=token.service_user,
@@ -46,11 +46,12 @@ def _note_use(token: LiveToken, now: datetime) -> None:
     this app would then wait for. No harm is done where the note is lost.
     """
     stale = now - USE_INTERVAL
-    if token.last_used_at is not None and token.last_used_at > stale:
+    last_used_at = token.columns.family__last_used_at
+    if last_used_at is not None and last_used_at > stale:
         return
     using = router.db_for_write(TokenFamily)
     unnoted = TokenFamily.objects.using(using).filter(
-        Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=token.family
+        Q(last_used_at=None) | Q(last_used_at__lte=stale), pk=token.columns.family_id
     )
 
     def note() -> None:

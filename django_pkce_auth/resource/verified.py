@@ -69,9 +69,9 @@ def keep(raw_token: str, token: LiveToken, *, settings: conf.Settings, now: date
     entry = {
         "at": now.timestamp(),
         "ends": token.ends_at.timestamp(),
-        "expires": token.expires_at.timestamp(),
-        "family": token.family,
-        "client": token.client_key,
+        "expires": token.columns.expires_at.timestamp(),
+        "family": token.columns.family_id,
+        "client": token.columns.family__client_id,
         "client_id": token.client_id,
         "user": None if token.user is None else token.user.pk,
         "service_user": None if token.service_user is None else token.service_user.pk,

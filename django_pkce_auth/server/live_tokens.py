@@ -36,8 +36,14 @@ class _Columns(NamedTuple):
     family__client__service_user_id: Any
 
 
-_OWN: Final[dict[Any, tuple[str, ...]]] = {AccessToken: ("scope", "resource"), RefreshToken: ("superseded_at",)}
+# What only one of the two kinds has; a refresh token that is valid has nothing there.
+_OWN: Final[dict[Any, tuple[str, str]]] = {
+    AccessToken: ("scope", "resource"),
+    RefreshToken: ("superseded_at", "superseded_at"),
+}
 _CLIENT, _USER, _SERVICE_USER = "family__client", "family__user", "family__client__service_user"
+
+_CLIENT_COLUMNS: Final = ("client_id", "name", "type", "first_party", "metadata", "disabled_at", "service_user_id")
 
 
 def _select(model: type[AccessToken | RefreshToken]) -> Select:
@@ -45,6 +51,7 @@ def _select(model: type[AccessToken | RefreshToken]) -> Select:
         lambda: model._default_manager.filter(digest=Slot(model, "digest")),
         values=(*_Columns._fields, *_OWN[model]),
         instances=(_CLIENT, _USER, _SERVICE_USER),
+        only={_CLIENT: _CLIENT_COLUMNS},
     )
 
 
@@ -53,21 +60,33 @@ _SELECT: Final = {model: _select(model) for model in _OWN}
 
 @dataclass(frozen=True, slots=True)
 class LiveToken:
-    """A token that is valid. ``service_user`` is who acts where there is no user."""
+    """A token that is valid. ``user`` is None without a person; ``service_user`` is who acts then, if anybody."""
 
-    created_at: datetime
-    expires_at: datetime
-    ends_at: datetime
-    """When it ends at the latest: its own expiry, or its family's."""
-    scopes: tuple[str, ...]
-    resources: tuple[str, ...]
-    family: int
-    last_used_at: datetime | None
-    client_key: int
-    client_id: str
+    columns: _Columns
+    own: tuple[str | None, str | None]
+    """Its own scope and resource, None where they are the family's."""
     user: Any
     service_user: Any
     row: Row = field(repr=False)
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ends at the latest: its own expiry, or its family's."""
+        return min(self.columns.expires_at, self.columns.family__expires_at or self.columns.expires_at)
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        scope, _ = self.own
+        return parse_scope(self.columns.family__scope if scope is None else scope)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        _, resource = self.own
+        return identifiers(self.columns.family__resource if resource is None else resource)
+
+    @property
+    def client_id(self) -> str:
+        return self.columns.family__client__client_id
 
     def client(self) -> Client:
         """Return the client, made of what was read."""
@@ -81,9 +100,9 @@ def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: d
     if not rows:
         return None
     (row,) = rows
-    values = row.values
-    found, own = _Columns(*values[: len(_Columns._fields)]), values[len(_Columns._fields) :]
-    if found.expires_at <= now or (model is RefreshToken and own[0] is not None):
+    *decisive, first, second = row.values
+    found = _Columns(*decisive)
+    if found.expires_at <= now or (model is RefreshToken and first is not None):
         return None
     user = None if found.family__user_id is None else row.instance(_USER)
     acts_for_itself = user is None and found.family__client__service_user_id is not None
@@ -93,21 +112,7 @@ def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: d
         revoked_at=found.family__revoked_at,
         expires_at=found.family__expires_at,
         disabled_at=found.family__client__disabled_at,
-        who=user or service_user,
+        who=service_user if user is None else user,
     ):
         return None
-    scope, resource = own if model is AccessToken else (None, None)
-    return LiveToken(
-        created_at=found.created_at,
-        expires_at=found.expires_at,
-        ends_at=min(found.expires_at, found.family__expires_at or found.expires_at),
-        scopes=parse_scope(found.family__scope if scope is None else scope),
-        resources=identifiers(found.family__resource if resource is None else resource),
-        family=found.family_id,
-        last_used_at=found.family__last_used_at,
-        client_key=found.family__client_id,
-        client_id=found.family__client__client_id,
-        user=user,
-        service_user=service_user,
-        row=row,
-    )
+    return LiveToken(found, (first, second), user, service_user, row)

@@ -59,7 +59,7 @@ def client_endpoint(view: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
         if request.method != "POST":
             return method_not_allowed()
         response, client_id = _answer(view, request)
-        if "Origin" in request.headers:
+        if "HTTP_ORIGIN" in request.META:
             cors.allow_origin(request, response, client_id=client_id)
         return response
 

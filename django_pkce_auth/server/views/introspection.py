@@ -32,7 +32,7 @@ def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
 
 
 def _may_know(client: Client, token: LiveToken) -> bool:
-    return client.introspects == Client.Introspects.ALL or token.client_key == client.pk
+    return client.introspects == Client.Introspects.ALL or token.columns.family__client_id == client.pk
 
 
 def _describe(token: LiveToken, model: type[AccessToken | RefreshToken], *, issuer: str) -> IntrospectionResponse:
@@ -43,8 +43,8 @@ def _describe(token: LiveToken, model: type[AccessToken | RefreshToken], *, issu
         sub=None if token.user is None else str(token.user.pk),
         scopes=token.scopes,
         token_type="Bearer" if model is AccessToken else None,
-        exp=_seconds(token.expires_at),
-        iat=_seconds(token.created_at),
+        exp=_seconds(token.columns.expires_at),
+        iat=_seconds(token.columns.created_at),
         iss=issuer,
         audience=token.resources or (issuer,),
     )
