@@ -10,6 +10,7 @@ from typing import Any, cast
 from django.db import router, transaction
 
 from .. import conf
+from ..compiled import insert
 from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, AuthorizationResponse
 from ..protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ..protocol.parameters import Parameters
@@ -18,8 +19,8 @@ from ..protocol.scopes import format_scope
 from ..secrets import AUTHORIZATION_CODE, digest, generate
 from .consent import remember
 from .events import record
+from .lookups import AskingClient, find_asking_client
 from .models import AuthorizationCode, Client
-from .querysets import AskingClient
 from .remembered import Remembered
 from .resources import allowed_resources
 from .scopes import allowed_scopes
@@ -108,7 +109,7 @@ def _client(parameters: Parameters, user: Any) -> AskingClient:
     client_id = parameters.get("client_id")
     if client_id is None:
         raise UnsafeRequest("The link has no client_id. The app that sent you here must put its own into the link.")
-    found: AskingClient | None = Client.objects.asking(client_id, user=user)
+    found = find_asking_client(client_id, user=user)
     if found is None:
         raise UnsafeRequest("The client_id in the link is not one of an app that is registered here.")
     if found.client.disabled_at is not None:
@@ -150,7 +151,7 @@ def approve(
     raw_code = generate(AUTHORIZATION_CODE)
     client, using = authorization.client, router.db_for_write(AuthorizationCode)
     with transaction.atomic(using=using):
-        AuthorizationCode(
+        code = AuthorizationCode(
             digest=digest(raw_code),
             client=client,
             user=user,
@@ -160,7 +161,8 @@ def approve(
             redirect_uri=authorization.redirect_uri,
             scope=format_scope(scopes),
             resource=" ".join(authorization.resources) or None,
-        ).save(force_insert=True, using=using)
+        )
+        insert(code, using=using)
         before, own = authorization.remembered, settings.resources.own.identifier
         allowed = before.adding(scopes, authorization.resources, own=own)
         remember(allowed, before=before, user=user, client=client, scopes=scopes, now=now, using=using)

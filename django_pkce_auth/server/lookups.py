@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import models, router
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
 
 from ..compiled import Row, Select, Slot
 from ..secrets import REFRESH_TOKEN, digest, same
-from .models import AccessToken, AuthorizationCode, Client, DeviceCode, RefreshToken
+from .models import AccessToken, AuthorizationCode, Client, Consent, DeviceCode, RefreshToken
+from .remembered import Remembered
 
 USE_NOTED_EVERY = timedelta(hours=1)
 FIRST_USE_NOTED_AFTER = timedelta(minutes=1)
@@ -62,6 +63,15 @@ class KnownClient:
         return matches[0] if matches else None
 
 
+@dataclass(frozen=True, slots=True)
+class AskingClient:
+    """A client with its redirect URIs, and what one user allowed it before, read in one query."""
+
+    client: Client
+    redirect_uris: tuple[str, ...]
+    remembered: Remembered
+
+
 _SECRET: Final = ("digest", "created_at", "expires_at", "last_used_at")
 
 
@@ -80,8 +90,22 @@ def _refresh_tokens() -> models.QuerySet[Any]:
     return found
 
 
+def _asking() -> models.QuerySet[Any]:
+    given = FilteredRelation("consents", condition=Q(consents__user=Slot(Consent, "user")))
+    clients = Client.objects.filter(client_id=Slot(Client, "client_id")).annotate(consent=given)
+    found: models.QuerySet[Any] = clients.annotate(
+        consented_scope=F("consent__scope"), consented_resource=F("consent__resource")
+    )
+    return found
+
+
 _OWNERS: Final = ("", "family", "family__client", "family__user")
 _CLIENT = Select(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), values=_secret(""), instances=[""])
+_ASKING = Select(
+    _asking,
+    values=["redirect_uris__uri", "consented_scope", "consented_resource"],
+    instances=["", "registered_by"],
+)
 _CODE = Select(partial(_by_digest, AuthorizationCode), values=_secret("client__"), instances=["", "client", "user"])
 _DEVICE_CODE = Select(partial(_by_digest, DeviceCode), values=_secret("client__"), instances=["", "client", "user"])
 _REFRESH_TOKEN = Select(_refresh_tokens, values=[*_secret("family__client__"), "rival_used_at"], instances=_OWNERS)
@@ -99,6 +123,20 @@ def find_client(client_id: str) -> KnownClient | None:
     client = rows[0].instance("")
     # Some databases compare text without regard to case; an identifier is equal or it is another one.
     return KnownClient.of(client, rows) if client.client_id == client_id else None
+
+
+def find_asking_client(client_id: str, *, user: Any) -> AskingClient | None:
+    """Return the client that an authorization request names, or None; ``user`` is None for a visitor."""
+    key = None if user is None else user.pk
+    rows = _ASKING.rows(router.db_for_write(Client), client_id=client_id, user=key)
+    if not rows:
+        return None
+    client, found = rows[0].instance(""), [row.values for row in rows]
+    if client.client_id != client_id:
+        return None
+    _, scope, resource = found[0]
+    uris = tuple(uri for uri, *_ in found if uri is not None)
+    return AskingClient(client, uris, Remembered(scope or "", resource or ""))
 
 
 def find_code(raw: str) -> tuple[AuthorizationCode, KnownClient] | tuple[None, None]:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from ..fields import DigestField
 from ..protocol.scopes import parse_scope
 from ..secrets import fingerprint
-from .querysets import ClientQuerySet, PrimaryQuerySet
+from .querysets import PrimaryQuerySet
 from .remembered import Remembered
 from .signing_key import SigningKey
 from .validity import identifiers, is_live
@@ -79,7 +79,7 @@ class Client(models.Model):
     disabled_at = models.DateTimeField(_("disabled"), null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True, help_text=_("For your project's own use."))
 
-    objects = ClientQuerySet.as_manager()
+    objects = PrimaryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("client")
