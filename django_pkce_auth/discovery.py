@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,6 +20,8 @@ USUAL_SECONDS = 3600
 MIN_SECONDS, MAX_SECONDS = 60, 86_400
 RETRY_SECONDS = 30
 """How long a server whose document could not be read, or was read just now, is left alone."""
+WAIT_SECONDS, RENEWAL_WAIT_SECONDS = 6.0, 1.0
+"""How long others wait for the one that asks: longer than an answer may take; less, where they only hope for news."""
 
 T = TypeVar("T")
 
@@ -33,25 +37,56 @@ class _Document:
     value: Any
     until: float
     asked_at: float
+    ends: float = 0
+    """When its HTTP lifetime was over (``time.monotonic()``), whatever is made of it since."""
     fault: str = ""
 
 
+_UNANSWERED = "It was asked, and has not answered yet."
 _documents: dict[tuple[object, ...], _Document] = {}
+_asking: dict[tuple[object, ...], Lock] = {}
 
 
-def keep(key: tuple[object, ...], fetch: Callable[[], tuple[T, float]], *, renew: bool = False) -> T:
+def keep(
+    key: tuple[object, ...], fetch: Callable[[], tuple[T, float]], *, renew: bool = False, stale: float = float("inf")
+) -> T:
     """Return what ``fetch`` gave, kept for as many seconds as it says; raises Unpublished.
 
-    While fetching fails the old document serves, and a dead server costs one visitor a wait and not all. ``renew``
-    asks before the time is over, though not again within ``RETRY_SECONDS``.
+    While fetching fails the old document serves, for up to ``stale`` seconds more, and a dead server costs one visitor
+    a wait and not all. ``renew`` asks before the time is over, though not again within ``RETRY_SECONDS``. One thread
+    asks; the others take what is there, and wait for it where nothing is, or where they need what is new.
     """
-    kept, now = _documents.get(key), time.monotonic()
-    if kept is None or now >= kept.until or (renew and now - kept.asked_at >= RETRY_SECONDS):
-        kept = _documents[key] = _fetch(fetch, kept)
-    if kept.value is None:
-        raise Unpublished(kept.fault)
+    kept = _documents.get(key)
+    if kept is None or _is_due(kept, renew):
+        kept = _fetch_alone(key, fetch, renew=renew)
+    if kept.value is None or time.monotonic() >= kept.ends + stale:
+        raise Unpublished(kept.fault or _UNANSWERED)
     value: T = kept.value
     return value
+
+
+def _is_due(kept: _Document, renew: bool) -> bool:
+    now = time.monotonic()
+    return now >= kept.until or (renew and now - kept.asked_at >= RETRY_SECONDS)
+
+
+def _fetch_alone(key: tuple[object, ...], fetch: Callable[[], tuple[Any, float]], *, renew: bool) -> _Document:
+    # A lock of this process: one that a fork copied while it was held would never be free.
+    asking = _asking.setdefault((os.getpid(), *key), Lock())
+    kept = _documents.get(key)
+    serves = kept is not None and kept.value is not None
+    wait = (RENEWAL_WAIT_SECONDS if renew else 0) if serves else WAIT_SECONDS
+    if not asking.acquire(timeout=wait):
+        if kept is None or renew:
+            raise Unpublished(_UNANSWERED)
+        return kept
+    try:
+        kept = _documents.get(key)
+        if kept is None or _is_due(kept, renew):
+            kept = _documents[key] = _fetch(fetch, kept)
+        return kept
+    finally:
+        asking.release()
 
 
 def _fetch(fetch: Callable[[], tuple[Any, float]], kept: _Document | None) -> _Document:
@@ -59,9 +94,10 @@ def _fetch(fetch: Callable[[], tuple[Any, float]], kept: _Document | None) -> _D
         value, seconds = fetch()
     except (Unpublished, TransportError) as error:
         now = time.monotonic()
-        return _Document(kept.value if kept else None, now + RETRY_SECONDS, now, str(error))
+        old = kept or _Document(None, now, now)
+        return _Document(old.value, now + RETRY_SECONDS, now, old.ends, str(error))
     now = time.monotonic()
-    return _Document(value, now + seconds, now)
+    return _Document(value, now + seconds, now, now + seconds)
 
 
 def server_metadata(issuer: str, *, transport: Transport, apart: bool = False) -> ServerMetadata:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.db import connections
 from django.utils import timezone
 
@@ -38,8 +39,13 @@ class BearerASGI:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        settings = conf.settings()
+        # As Django's own requests have it: while the other server is slow, connections wait each in a thread of their
+        # own, and not for each other. Our own database is asked in one thread, which keeps its connection.
+        thread = nullcontext() if settings.authorization_server is None else ThreadSensitiveContext()
         try:
-            grant = await _verify(scope, self.needed)
+            async with thread:
+                grant = await _verify(scope, self.needed, settings)
         except Refused as refused:
             await _refuse(refused, scope, send)
             return
@@ -47,14 +53,13 @@ class BearerASGI:
 
 
 @sync_to_async
-def _verify(scope: Scope, needed: Requirement) -> Grant:
+def _verify(scope: Scope, needed: Requirement, settings: conf.Settings) -> Grant:
     _close_old_connections()
     try:
         headers = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         if len(headers) > 1:
             error = OAuthError(INVALID_REQUEST, "The Authorization header is not Bearer and one token.")
             raise Refused(400, error, challenge=bearer.challenge(error))
-        settings = conf.settings()
         return verify(
             headers[0].decode("latin-1") if headers else None,
             scopes=needed.scopes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.test import override_settings
 
 from django_pkce_auth.resource import BearerASGI
 from django_pkce_auth.testing import issue_access_token
+from tests.resource.issuer import Issuer
 
 
 class Mounted:
@@ -91,6 +93,41 @@ def test_guard_runs_on_a_running_loop(alice: Any) -> None:
 
     asyncio.run(main())
     assert app.scopes[0]["oauth"].scopes == ("read",)
+
+
+def test_connections_do_not_wait_for_each_other_while_the_issuer_is_slow(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = issuer.answer
+
+    def slowly(*request: Any) -> Any:
+        sleep(0.3)
+        return answer(*request)
+
+    monkeypatch.setattr(issuer, "answer", slowly)
+    entry = {
+        "issuer": issuer.url,
+        "verification": "introspection",
+        "introspection_url": f"{issuer.url}/introspect",
+        "client_id": "api",
+        "client_secret": "a-secret-that-the-issuer-gave-to-us-01234567",
+    }
+
+    async def one(number: int) -> None:
+        async def send(message: Any) -> None: ...
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": header(f"token-{number}")}
+        await BearerASGI(Mounted(), "read")(scope, None, send)  # type: ignore[arg-type]
+
+    async def main() -> float:
+        await one(10)  # makes the pool of connections
+        begun = monotonic()
+        await asyncio.gather(*(one(number) for number in range(10)))
+        return monotonic() - begun
+
+    with override_settings(PKCE_AUTH=django_settings.PKCE_AUTH | {"AUTHORIZATION_SERVER": entry}):
+        assert asyncio.run(main()) < 2
+    assert len(issuer.forms) == 11
 
 
 def test_starlette_application_is_guarded(alice: Any) -> None:

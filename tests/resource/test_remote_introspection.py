@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.test import override_settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.test import RequestFactory, override_settings
 
+from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.resource.remote import introspection
 from tests.resource.issuer import Issuer
 from tests.resource.test_remote_jwks import call, refused
@@ -60,6 +62,9 @@ def test_unknown_token_is_refused(issuer: Issuer) -> None:
         {"aud": None},
         {"aud": "https://other.example"},
         {"exp": 1},
+        {"exp": "soon"},
+        {"exp": 10**12},
+        {"exp": -1},
         {"client_id": None},
     ],
 )
@@ -72,6 +77,18 @@ def test_answer_that_is_not_for_us_now_is_refused(issuer: Issuer, changes: dict[
 def test_token_without_an_end_lives_as_long_as_the_answer(issuer: Issuer) -> None:
     del issuer.tokens["good"]["exp"]
     assert call("good").status_code == 200
+
+
+def test_view_can_not_change_what_the_next_request_is_told(issuer: Issuer) -> None:
+    @require_scopes("read")
+    def view(request: HttpRequest) -> HttpResponse:
+        with pytest.raises(TypeError):
+            request.oauth.claims["sub"] = "8"  # type: ignore[attr-defined]
+        return JsonResponse(dict(request.oauth.claims))  # type: ignore[attr-defined]
+
+    for _ in range(2):
+        answer = view(RequestFactory().get("/", headers={"Authorization": "Bearer good"}))
+        assert json.loads(answer.content)["sub"] == "7"
 
 
 def test_answers_are_kept_for_seconds_good_and_bad(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:

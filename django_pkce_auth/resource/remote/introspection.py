@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Final
 
 from ...authorization_server import AuthorizationServer
@@ -80,5 +81,9 @@ def _claims(
     """Return the claims of an access token; a refresh token is active as well, and opens nothing."""
     if not said.active or (said.token_type or "").lower() != "bearer" or said.iss not in (None, server.issuer):
         return None
+    if said.exp is None and members.get("exp") is not None:
+        return None
     # One that says no end lives as long as the answer does.
-    return {**members, "exp": said.exp if said.exp is not None else now.timestamp() + max(server.cache_seconds, 1)}
+    ends = said.exp if said.exp is not None else now.timestamp() + max(server.cache_seconds, 1)
+    # Every request until then is given the same claims, which no view may change for the next.
+    return MappingProxyType({**members, "exp": ends})

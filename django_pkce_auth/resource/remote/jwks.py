@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ...authorization_server import AuthorizationServer
-from ...discovery import Unpublished, keep, lifetime, server_metadata
+from ...discovery import MAX_SECONDS, Unpublished, keep, lifetime, server_metadata
 from ...jose import ALGORITHMS, MIN_RSA_BITS, TOKEN_TYPE, registry
 from ...transport import HttpTransport
 from ..grant import Unavailable
@@ -51,7 +51,8 @@ def _key_of(raw_token: str, server: AuthorizationServer) -> tuple[Key, tuple[str
 
     header = extract_compact(raw_token.encode("ascii")).headers()
     kid, kind = header.get("kid"), header.get("typ")
-    if not isinstance(kid, str) or not isinstance(kind, str) or kind.lower() not in TYPES:
+    # No extension is understood here, so whatever "crit" lists is not (RFC 7515 §4.1.11).
+    if not isinstance(kid, str) or not isinstance(kind, str) or kind.lower() not in TYPES or "crit" in header:
         return None
     return _keys(server).get(kid) or _keys(server, renew=True).get(kid)
 
@@ -71,7 +72,8 @@ def _keys(server: AuthorizationServer, *, renew: bool = False) -> Keys:
         return _usable(listed), lifetime(answer)
 
     try:
-        return keep(("jwks", server.issuer, server.jwks_url), fetch, renew=renew)
+        # A key that the issuer withdrew must not live on for ever because its key set can't be fetched.
+        return keep(("jwks", server.issuer, server.jwks_url), fetch, renew=renew, stale=MAX_SECONDS)
     except Unpublished as error:
         logger.error("Tokens can't be verified: %s", error)
         raise Unavailable from None
