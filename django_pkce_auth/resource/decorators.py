@@ -30,7 +30,7 @@ def require_scopes(*scopes: str, resource: str | None = None) -> Callable[[View]
     needed = Requirement(scopes, resource)
 
     def decorate(view: View) -> View:
-        if iscoroutinefunction(view):
+        if iscoroutinefunction(view) or _is_dispatch_of_async(view):
 
             @wraps(view)
             async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -53,6 +53,11 @@ def require_scopes(*scopes: str, resource: str | None = None) -> Callable[[View]
         return _marked(guarded)
 
     return decorate
+
+
+def _is_dispatch_of_async(view: View) -> bool:
+    """True for what ``method_decorator(…, name="dispatch")`` hands over of a class with async handlers."""
+    return getattr(getattr(getattr(view, "func", None), "__self__", None), "view_is_async", False) is True
 
 
 def _marked(view: View) -> View:

@@ -36,6 +36,8 @@ class BearerAuthentication(BaseAuthentication):
     A request with another scheme, or none, is left to the next class. A token that is not valid is refused at once.
     """
 
+    oauth_guarded = True
+
     def authenticate(self, request: Request) -> tuple[Any, Grant] | None:
         try:
             if bearer.decode(request.META.get("HTTP_AUTHORIZATION")) is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
+from django.utils.decorators import method_decorator
 from django.views import View
 from ninja import NinjaAPI
 from rest_framework.response import Response
@@ -39,6 +40,23 @@ class Mixed(ScopesRequiredMixin, View):
 class AsyncMixed(ScopesRequiredMixin, View):
     required_scopes = {"GET": ["read", "profile"], "POST": ["read", "profile"]}
 
+    async def get(self, request: HttpRequest) -> JsonResponse:
+        return JsonResponse({"user": str(await request.auser())})
+
+    async def post(self, request: HttpRequest) -> JsonResponse:
+        return await self.get(request)
+
+
+@method_decorator(require_scopes("read", "profile"), name="dispatch")
+class Decorated(View):
+    def get(self, request: HttpRequest) -> JsonResponse:
+        return JsonResponse({"user": str(request.user)})
+
+    post = get
+
+
+@method_decorator(require_scopes("read", "profile"), name="dispatch")
+class AsyncDecorated(View):
     async def get(self, request: HttpRequest) -> JsonResponse:
         return JsonResponse({"user": str(await request.auser())})
 
@@ -111,6 +129,8 @@ urlpatterns = [
     path("guarded/async-function", async_function),
     path("guarded/mixin", Mixed.as_view()),
     path("guarded/async-mixin", AsyncMixed.as_view()),
+    path("guarded/decorated", Decorated.as_view()),
+    path("guarded/async-decorated", AsyncDecorated.as_view()),
     path("guarded/drf", Framework.as_view()),
     path("guarded/photos", Photos.as_view({"get": "list", "post": "create"})),
     path("guarded/ninja/", api.urls),

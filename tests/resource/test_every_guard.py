@@ -26,10 +26,17 @@ SHOWN = ("WWW-Authenticate", "Cache-Control", "Location", "Retry-After")
 NEEDED = ("read", "profile")
 
 
-def by_django(path: str) -> Callable[..., Answer]:
+CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+BEHIND_MIDDLEWARE = list(django_settings.MIDDLEWARE)
+BEHIND_MIDDLEWARE.insert(BEHIND_MIDDLEWARE.index(CSRF), "django_pkce_auth.resource.middleware.BearerMiddleware")
+BEHIND_MIDDLEWARE.append("django.contrib.auth.middleware.LoginRequiredMiddleware")
+
+
+def by_django(path: str, *, middleware: list[str] | None = None) -> Callable[..., Answer]:
     def call(header: str | None, method: str = "GET", body: bytes = b"", kind: str = "application/json") -> Answer:
         headers = {} if header is None else {"Authorization": header}
-        response = Browser().generic(method, path, body, kind, headers=headers)
+        with override_settings(MIDDLEWARE=middleware or django_settings.MIDDLEWARE):
+            response = Browser().generic(method, path, body, kind, headers=headers)
         return response.status_code, {name: response.get(name) for name in SHOWN}, response.content
 
     return call
@@ -66,6 +73,13 @@ GUARDS: dict[str, Callable[..., Answer]] = {
     "ninja": by_django("/guarded/ninja/sync"),
     "async ninja": by_django("/guarded/ninja/async"),
     "asgi": by_asgi,
+    "middleware and function": by_django("/guarded/function", middleware=BEHIND_MIDDLEWARE),
+    "middleware and async mixin": by_django("/guarded/async-mixin", middleware=BEHIND_MIDDLEWARE),
+    "middleware and drf": by_django("/guarded/drf", middleware=BEHIND_MIDDLEWARE),
+    "middleware and ninja": by_django("/guarded/ninja/sync", middleware=BEHIND_MIDDLEWARE),
+    "middleware and async ninja": by_django("/guarded/ninja/async", middleware=BEHIND_MIDDLEWARE),
+    "decorated class": by_django("/guarded/decorated"),
+    "decorated async class": by_django("/guarded/async-decorated"),
 }
 every_guard = pytest.mark.parametrize("guard", list(GUARDS))
 CASES = [

@@ -9,17 +9,22 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
-from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.decorators import login_required, permission_required, user_passes_test
 from django.contrib.auth.models import Permission
 from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse
-from django.test import AsyncClient, override_settings
+from django.test import AsyncClient, RequestFactory, override_settings
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from django_pkce_auth.checks import check_bearer_middleware
-from django_pkce_auth.server.models import Client
+from django_pkce_auth.resource.drf import BearerAuthentication, HasScopes
+from django_pkce_auth.resource.middleware import BearerMiddleware
+from django_pkce_auth.server.models import AccessToken, Client
 from django_pkce_auth.testing import issue_access_token
 from tests.four_steps import App, approve, bearer
 
@@ -40,10 +45,34 @@ def permitted(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok")
 
 
+@user_passes_test(lambda user: user.is_staff, login_url="/their/own/page")
+async def own_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok")
+
+
+class SessionFirst(APIView):
+    authentication_classes: Any = [SessionAuthentication, BearerAuthentication]
+    permission_classes: Any = [HasScopes]
+    required_scopes = ("read",)
+
+    def get(self, request: Any) -> Response:
+        return Response({"user": str(request.user), "client": request.auth.client_id})
+
+    post = get
+
+
+class ForTools(SessionFirst):
+    authentication_classes: Any = [BearerAuthentication]
+    resource: str | None = None
+
+
 urlpatterns = [
     path("mine", mine),
     path("permitted", permitted),
     path("tools/mine", mine),
+    path("own-page", own_page),
+    path("session-first", SessionFirst.as_view()),
+    path("for-tools", ForTools.as_view(resource="/tools")),
     path("", include("tests.resource.guarded")),
 ]
 
@@ -105,10 +134,51 @@ def test_log_in_and_permissions_are_those_of_the_token(alice: Any, django_user_m
 def test_client_that_acts_for_itself_is_nobody_or_its_service_user(db: None, django_user_model: Any) -> None:
     raw = issue_access_token(None, ["read"])
     assert call("/plain", raw).json() == {"user": "AnonymousUser", "scopes": ["read"]}
-    assert call("/mine", raw).status_code == 302
+    refused = call("/mine", raw)
+    assert (refused.status_code, refused.json()["error"], "Location" in refused) == (403, "access_denied", False)
     robot = django_user_model.objects.create_user(username="robot")
     Client.objects.update(service_user=robot)
     assert call("/mine", raw).content == b"robot"
+
+
+@pytest.mark.parametrize("path_", ["/own-page", "/mine"])
+def test_token_is_never_sent_to_a_log_in_page_even_where_its_user_may_not(path_: str, alice: Any) -> None:
+    raw = issue_access_token(None if path_ == "/mine" else alice, ["read"])
+    refused = call(path_, raw)
+    assert (refused.status_code, refused.json()["error"]) == (403, "access_denied")
+    assert "Location" not in refused
+    assert refused["Cache-Control"] == "no-store"
+    assert call(path_, None).status_code == 302
+
+
+def test_other_redirects_go_on_as_ever(alice: Any) -> None:
+    raw = issue_access_token(alice, ["read"])
+    for place in ("/elsewhere", "https://testserver/elsewhere?next=/another", "http://[", "?next="):
+
+        def view(request: HttpRequest, place: str = place) -> HttpResponse:
+            return HttpResponse(status=302, headers={"Location": place})
+
+        request = RequestFactory().get("/here", headers=bearer(raw))
+        assert BearerMiddleware(view)(request)["Location"] == place  # type: ignore[index]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_framework_reads_the_token_itself_whatever_comes_first(alice: Any, method: str) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        answer = call("/session-first", issue_access_token(alice, ["read"]), method)
+    assert answer.json() == {"user": "alice", "client": "test-client"}
+    assert sum(each["sql"].startswith("SELECT") and "accesstoken" in each["sql"] for each in captured) == 1
+    lacks = call("/session-first", issue_access_token(alice, ["write"]), method)
+    assert (lacks.status_code, "insufficient_scope" in lacks["WWW-Authenticate"]) == (403, True)
+    assert call("/session-first", "x", method).status_code == 401
+
+
+def test_resource_that_a_view_is_routed_with_is_left_to_it(alice: Any) -> None:
+    with override_settings(PKCE_AUTH=django_settings.PKCE_AUTH | {"RESOURCES": {"/tools": "Tools"}}):
+        raw = issue_access_token(alice, ["read"])
+        assert call("/for-tools", raw).status_code == 401
+        AccessToken.objects.update(resource="https://testserver/tools")
+        assert call("/for-tools", raw).status_code == 200
 
 
 def test_csrf_token_is_needed_unless_a_valid_access_token_is_there(alice: Any, signed_in: Browser) -> None:
@@ -141,6 +211,19 @@ def test_async_chain_answers_alike(alice: Any) -> None:
 
     assert asyncio.run(get(raw)).json() == {"user": "alice"}
     assert asyncio.run(get("x")).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_chain_sends_no_token_to_a_log_in_page(alice: Any) -> None:
+    raw = issue_access_token(alice, ["read"])
+
+    async def get() -> Any:
+        try:
+            return await AsyncClient().get("/own-page", headers=bearer(raw))
+        finally:
+            await sync_to_async(connections.close_all)()
+
+    assert asyncio.run(get()).status_code == 403
 
 
 def test_check_warns_of_a_place_behind_csrf() -> None:
