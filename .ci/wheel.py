@@ -15,6 +15,7 @@ MUST_HAVE = (
     "py.typed",
     "templates/pkce_auth/authorize.html",
     "static/pkce_auth/pkce_auth.css",
+    "static/pkce_auth/popup.js",
     "migrations/0001_initial.py",
     "management/commands/pkce_client.py",
 )

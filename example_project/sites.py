@@ -215,14 +215,26 @@ class Running:
 
     def stop(self) -> None:
         for process in self.processes.values():
-            if process.stdin is not None:
-                process.stdin.close()
+            _close(process)
         for process in self.processes.values():
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _wait(process)
+
+    def stop_one(self, site: str) -> None:
+        _close(self.processes[site])
+        _wait(self.processes[site])
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextmanager

@@ -108,6 +108,15 @@ def _find(state: str | None, browser: str | None, provider: str) -> ConnectAttem
     return attempt
 
 
+def begun_here(*, state: str | None, browser: str | None, provider: str, user: Any) -> ConnectAttempt | None:
+    """Return the attempt that an answer which can't be used belongs to, if it is this visitor's own."""
+    try:
+        attempt = _find(state, browser, provider)
+    except AttemptRefused:
+        return None
+    return attempt if attempt.user_id in (None, user and user.pk) else None
+
+
 def complete(attempt: ConnectAttempt, *, now: datetime) -> None:
     """Note that the attempt ended well."""
     using = router.db_for_write(ConnectAttempt)

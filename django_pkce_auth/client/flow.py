@@ -97,6 +97,11 @@ def start_url(provider: str, *, next_url: str = "", login: bool = False, scope: 
     return add_to_query(page, [("next", next_url), ("scope", scope), ("connection", connection)])
 
 
+def finished_url(next_url: str, *, popup: str) -> str:
+    """Return where a flow in a window of its own ends: a page that tells the window that opened it, and closes."""
+    return add_to_query(reverse("pkce_auth:finished"), [("next", next_url), ("popup", popup)])
+
+
 def safe_next(request: HttpRequest, url: str) -> str:
     """Return ``url``, in ASCII, if it stays on this host, else the empty string: no open redirector (RFC 9700 §4.11).
 

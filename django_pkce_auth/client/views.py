@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -10,7 +11,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db import connections as databases
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -38,6 +39,9 @@ from .registry import all_entries, find_entry
 
 logger = logging.getLogger("django_pkce_auth.client")
 
+_POPUP = re.compile(r"[A-Za-z0-9_-]{16,64}\Z")
+"""The name that the page with the button drew for the window it opened."""
+
 
 @never_cache
 @xframe_options_deny
@@ -46,8 +50,9 @@ logger = logging.getLogger("django_pkce_auth.client")
 def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Link an account to the signed-in user: GET shows the button and changes nothing, POST begins."""
     if not request.user.is_authenticated:
-        scope, connection = request.GET.get("scope", ""), request.GET.get("connection", "")
-        start = flow.start_url(provider, next_url=_next(request), scope=scope[:1000], connection=connection[:20])
+        asked = _asked(request)
+        scope, connection = asked.get("scope", "")[:1000], asked.get("connection", "")[:20]
+        start = flow.start_url(provider, next_url=_goal(request), scope=scope, connection=connection)
         return redirect_to_login(start)
     return _start(request, provider, login=False)
 
@@ -59,7 +64,7 @@ def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
 def log_in(request: HttpRequest, provider: str) -> HttpResponseBase:
     """Log in through an account, where the provider's entry has ``login``."""
     if request.user.is_authenticated:
-        return HttpResponseRedirect(_next(request) or _home())
+        return HttpResponseRedirect(_goal(request) or _home())
     return _start(request, provider, login=True)
 
 
@@ -68,8 +73,8 @@ def _start(request: HttpRequest, slug: str, *, login: bool) -> HttpResponseBase:
     entry = find_entry(slug, settings=settings)
     if entry is None or (login and not entry.login):
         return _problem(request, _("There is no such account to connect here."), reason="unknown provider", status=404)
-    asked = request.POST if request.method == "POST" else request.GET
-    next_url, scope, connection = _next(request), asked.get("scope", ""), _named(request, asked.get("connection", ""))
+    asked = _asked(request)
+    next_url, scope, connection = _goal(request), asked.get("scope", ""), _named(request, asked.get("connection", ""))
     if request.method != "POST":
         context = {
             "provider": slug,
@@ -118,7 +123,7 @@ def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
         return again
     settings = conf.settings()
     policy: ClientPolicy = conf.policy(settings.client_policy)
-    now = timezone.now()
+    now, parameters = timezone.now(), Parameters.of()
     try:
         parameters = Parameters.parse(request.META.get("QUERY_STRING", ""))
         completed = flow.complete(
@@ -139,11 +144,11 @@ def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
         if refusal.completed is not None:
             return HttpResponseRedirect(refusal.completed.next_url or _home())
         text = _("This page can't go on: it was opened too late, twice, or in another browser. Please start again.")
-        return _problem(request, text, reason=str(refusal), again=_again(request, provider))
+        return _problem(request, text, reason=str(refusal), again=_again(request, provider, parameters, settings))
     except UnknownProvider as error:
         return _problem(request, _("There is no such account to connect here."), reason=str(error), status=404)
     except (OAuthError, ConnectError) as error:
-        return _failed(request, error, again=_again(request, provider))
+        return _failed(request, error, again=_again(request, provider, parameters, settings))
     attempts.complete(attempt, now=now)
     return HttpResponseRedirect(attempt.next_url or _home())
 
@@ -151,6 +156,16 @@ def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
 # An attempt stays taken, and new tokens stay stored, whatever a project's ATOMIC_REQUESTS would roll back.
 for _alias in databases:
     callback = transaction.non_atomic_requests(using=_alias)(callback)
+
+
+@never_cache
+@xframe_options_deny
+@require_GET
+def finished(request: HttpRequest) -> HttpResponseBase:
+    """Where a flow in a window of its own ends: its script tells the page that opened the window, and closes it."""
+    popup, next_url = request.GET.get("popup", ""), _next(request)
+    context = {"popup": popup if _POPUP.match(popup) else "", "next": next_url, "home": _home()}
+    return render(request, "pkce_auth/finished.html", context)
 
 
 def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: str) -> HttpResponse:
@@ -225,14 +240,34 @@ def _home() -> str:
 
 
 def _next(request: HttpRequest) -> str:
-    return flow.safe_next(request, (request.POST if request.method == "POST" else request.GET).get("next", ""))
+    return flow.safe_next(request, _asked(request).get("next", ""))
 
 
-def _again(request: HttpRequest, slug: str) -> str:
-    """Where to start again: who is not signed in came to log in, if the provider is one for that."""
-    entry = find_entry(slug, settings=conf.settings())
-    login = entry is not None and entry.login and not request.user.is_authenticated
-    return flow.start_url(slug, login=login)
+def _goal(request: HttpRequest) -> str:
+    """Return where the flow shall end: at ``next``, by way of the page that closes the window where there is one."""
+    popup = _asked(request).get("popup", "")
+    return flow.finished_url(_next(request), popup=popup) if _POPUP.match(popup) else _next(request)
+
+
+def _asked(request: HttpRequest) -> QueryDict:
+    return request.POST if request.method == "POST" else request.GET
+
+
+def _again(request: HttpRequest, slug: str, answer: Parameters, settings: conf.Settings) -> str:
+    """Return where to start again what was begun: to connect or to log in, and where to go on afterwards."""
+    begun = attempts.begun_here(
+        state=answer.get("state"),
+        browser=browser.read(request, settings),
+        provider=slug,
+        user=request.user if request.user.is_authenticated else None,
+    )
+    if begun is not None:
+        is_login = begun.purpose == ConnectAttempt.Purpose.LOGIN
+        asked_of = "" if begun.connection_id is None else str(begun.connection_id)
+        return flow.start_url(slug, next_url=begun.next_url, login=is_login, scope=begun.scope, connection=asked_of)
+    # Who is not signed in came to log in, if the provider is one for that.
+    entry = find_entry(slug, settings=settings)
+    return flow.start_url(slug, login=entry is not None and entry.login and not request.user.is_authenticated)
 
 
 def _problem(request: HttpRequest, text: str, *, reason: str, status: int = 400, again: str = "") -> HttpResponse:

@@ -21,19 +21,30 @@ register = template.Library()
 
 @register.inclusion_tag("pkce_auth/connect_button.html", takes_context=True)
 def connect_button(
-    context: Context, provider: str, next: str = "", label: str = "", scopes: str = "", connection: Any = None
+    context: Context,
+    provider: str,
+    next: str = "",
+    label: str = "",
+    scopes: str = "",
+    connection: Any = None,
+    popup: bool = False,
 ) -> dict[str, Any]:
     """A form with one button that begins to connect an account of ``provider``; afterwards the user is at ``next``.
 
-    ``scopes``, separated by spaces, are asked for beside those that ``connection`` has or the settings name.
+    ``scopes``, separated by spaces, are asked for beside those that ``connection`` has or the settings name. With
+    ``popup`` all of it happens in a small window, which closes itself; then the page goes to ``next``, or is loaded
+    again where there is none. Without JavaScript, or with popups blocked, it happens in the page's own window.
     """
-    return {**_button(context, provider, next, label), "scopes": scopes, "connection": connection, "login": False}
+    button = _button(context, provider, next, label, popup)
+    return {**button, "scopes": scopes, "connection": connection, "login": False}
 
 
 @register.inclusion_tag("pkce_auth/connect_button.html", takes_context=True)
-def login_button(context: Context, provider: str, next: str = "", label: str = "") -> dict[str, Any]:
-    """A form with one button that logs a visitor in through an account of ``provider``."""
-    return {**_button(context, provider, next, label), "login": True}
+def login_button(
+    context: Context, provider: str, next: str = "", label: str = "", popup: bool = False
+) -> dict[str, Any]:
+    """A form with one button that logs a visitor in through an account of ``provider``; ``popup`` as above."""
+    return {**_button(context, provider, next, label, popup), "login": True}
 
 
 @register.simple_tag(takes_context=True)
@@ -51,7 +62,7 @@ def login_url(context: Context, provider: str, next: str = "") -> str:
     return _url(context, provider, next, login=True)
 
 
-def _button(context: Context, provider: str, next: str, label: str) -> dict[str, Any]:
+def _button(context: Context, provider: str, next: str, label: str, popup: bool) -> dict[str, Any]:
     entry = find_entry(provider, settings=conf.settings())
     if entry is None:
         raise template.TemplateSyntaxError(f"PKCE_AUTH['PROVIDERS'] has no {provider!r}.")
@@ -61,6 +72,7 @@ def _button(context: Context, provider: str, next: str, label: str) -> dict[str,
         "provider_name": entry.display_name,
         "next": next,
         "label": label,
+        "popup": popup,
     }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from example_project.sites import Demo, free_ports, prepare, running
+from example_project.sites import Demo, Running, free_ports, prepare, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -56,13 +56,17 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 @pytest.fixture
-def demo(prepared: Demo, tmp_path: Path) -> Iterator[Demo]:
+def sites(prepared: Demo, tmp_path: Path) -> Iterator[Running]:
     """Both sites, up, as they are after the set-up."""
     for database in prepared.directory.glob("*.sqlite3"):
         shutil.copy(database, tmp_path)
-    copy = dataclasses.replace(prepared, directory=tmp_path)
-    with running(copy):
-        yield copy
+    with running(dataclasses.replace(prepared, directory=tmp_path)) as sites:
+        yield sites
+
+
+@pytest.fixture
+def demo(sites: Running) -> Demo:
+    return sites.demo
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from example_project.middleware import POLICY
+from example_project.sites import SERVER, Running
 from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
@@ -25,14 +27,31 @@ def to_consent(visitor: Visitor) -> Page:
     visitor.page.get_by_role("button", name=CONNECT).click()
     visitor.log_in_at_server()
     expect(visitor.page.get_by_role("button", name="Deny", exact=True)).to_be_visible()
+    visitor.look_at(visitor.page)
     return visitor.page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_page(new_visitor: Callable[..., Visitor], scheme: str) -> None:
+def test_axe_finds_nothing_on_any_page(new_visitor: Callable[..., Visitor], sites: Running, scheme: str) -> None:
     visitor = new_visitor(color_scheme=scheme)
-    page, demo = to_consent(visitor), visitor.demo
-    found = {"consent": violations(page)}
+    page, demo = visitor.page, visitor.demo
+    page.goto(f"{demo.app_url}/connect/photo-box/login")
+    found = {"log in through the account": violations(page)}
+    visitor.log_in_at_app()
+    page.goto(f"{demo.app_url}/connect/")
+    found["no connections"] = violations(page)
+    page.goto(demo.app_url)
+    page.get_by_role("button", name=CONNECT).click()
+    visitor.log_in_at_server()
+    expect(page.get_by_role("button", name="Deny", exact=True)).to_be_visible()
+    found["consent"] = violations(page)
+    # The page that sends the browser on, held where it can be seen.
+    page.route("**/callback?*", lambda route: route.fulfill(status=204, headers={"Content-Security-Policy": POLICY}))
+    page.get_by_role("button", name="Deny", exact=True).click()
+    expect(page.get_by_role("link", name="Continue")).to_be_visible()
+    found["leave"] = violations(page)
+    page.unroute("**/callback?*")
+    page.go_back()
     visitor.decide("Allow")
     visitor.sees_photos()
     for name, url in {
@@ -44,10 +63,18 @@ def test_axe_finds_nothing_on_any_page(new_visitor: Callable[..., Visitor], sche
         "connections": f"{demo.app_url}/connect/",
         "disconnect": f"{demo.app_url}/connect/?disconnect=1",
         "problem": f"{demo.app_url}/connect/photo-box/callback?code=x&state=y",
+        "finished": f"{demo.app_url}/connect/finished?next=/photos/",
+        "no such provider": f"{demo.app_url}/connect/nowhere/",
     }.items():
         page.goto(url)
         visitor.look_at(page)
         found[name] = violations(page)
+    page.goto(f"{demo.app_url}/connect/?disconnect=1")
+    sites.stop_one(SERVER)
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("heading", name="Disconnected here")).to_be_visible()
+    visitor.look_at(page)
+    found["disconnected"] = violations(page)
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from example_project.middleware import POLICY
+from example_project.sites import SERVER, Running
 from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
@@ -18,7 +19,7 @@ CONNECT = "Connect your Photo Box account"
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_pages_fit_the_screen(new_visitor: Callable[..., Visitor], width: int, scheme: str) -> None:
+def test_pages_fit_the_screen(new_visitor: Callable[..., Visitor], sites: Running, width: int, scheme: str) -> None:
     visitor = new_visitor(viewport={"width": width, "height": 740}, color_scheme=scheme)
     page, demo = visitor.page, visitor.demo
 
@@ -86,3 +87,12 @@ def test_pages_fit_the_screen(new_visitor: Callable[..., Visitor], width: int, s
     page.get_by_label("The code on the device's screen").fill("WRNG-CODE")
     page.get_by_role("button", name="Continue").click()
     shoot("device")
+    page.goto(f"{demo.app_url}/connect/finished?next=/photos/")
+    shoot("connect-finished")
+    page.goto(f"{demo.app_url}/connect/")
+    page.get_by_role("link", name="Disconnect").click()
+    shoot("disconnect")
+    sites.stop_one(SERVER)
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("heading", name="Disconnected here")).to_be_visible()
+    shoot("disconnected")
