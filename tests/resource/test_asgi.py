@@ -130,20 +130,6 @@ def test_connections_do_not_wait_for_each_other_while_the_issuer_is_slow(
     assert len(issuer.forms) == 11
 
 
-def test_starlette_application_is_guarded(alice: Any) -> None:
-    starlette = pytest.importorskip("starlette.applications")
-    from starlette.responses import PlainTextResponse
-    from starlette.routing import Route
-    from starlette.testclient import TestClient
-
-    def who(request: Any) -> Any:
-        return PlainTextResponse(request.scope["oauth"].user.get_username())
-
-    app = starlette.Starlette(routes=[Route("/", who)])
-    client = TestClient(BearerASGI(app, "read"))
-    assert client.get("/").status_code == 401
-
-
 def test_scopes_that_are_none_are_refused_at_once() -> None:
     with pytest.raises(ValueError, match="scopes one by one"):
         BearerASGI(Mounted(), "read write")
