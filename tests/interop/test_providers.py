@@ -2,251 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
-import httpx2
 import pytest
-from cryptography.fernet import Fernet
 
 from example_project.sites import Person, free_ports
+from tests.interop import providers
 from tests.interop.browser import Browser
 from tests.interop.conftest import Site, populate, serve
-from tests.interop.processes import HERE, NODE, server
+from tests.interop.providers import SLUGS, Journey, Running
 
 pytestmark = pytest.mark.interop
 
-ODD_ID = "odd+id%2F=&/%~client"
-ODD_SECRET = "100%+odd:&=secret/with~signs-and=more%2Bof+them"
-PLAIN_SECRET = secrets.token_urlsafe(32)
-
-
-@dataclass(frozen=True)
-class Provider:
-    """An entry of PKCE_AUTH["PROVIDERS"], and what a person and a resource server do there."""
-
-    slug: str
-    entry: dict[str, Any]
-    decide: Callable[[Browser, str], None] = field(repr=False)
-    userinfo: str
-    revocation: str
-    account: str
-    refused: str = "You did not allow access"
-
-    @property
-    def issuer(self) -> str:
-        return str(self.entry.get("issuer", ""))
-
-    def call(self, token: str) -> httpx2.Response:
-        return httpx2.get(self.userinfo, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
-
-    def revoke(self, refresh_token: str) -> None:
-        """End the grant behind our back, as a person does in the provider's own settings."""
-        form = {"token": refresh_token, "token_type_hint": "refresh_token", "client_id": self.entry["client_id"]}
-        if secret := self.entry.get("client_secret"):
-            form["client_secret"] = secret
-        httpx2.post(self.revocation, data=form, trust_env=False).raise_for_status()
-
-
-@dataclass(frozen=True)
-class Running:
-    app: Site
-    database: Path
-    providers: dict[str, Provider]
-
-
-OIDC_CLIENTS = {
-    "oidc": {"client_id": ODD_ID, "client_secret": ODD_SECRET, "token_endpoint_auth_method": "client_secret_basic"},
-    "oidc-post": {
-        "client_id": "post-client",
-        "client_secret": ODD_SECRET,
-        "token_endpoint_auth_method": "client_secret_post",
-    },
-    "oidc-public": {"client_id": "public-client", "token_endpoint_auth_method": "none"},
-}
-TOOLKIT_CLIENTS = {
-    "toolkit": {"client_id": "explicit", "client_secret": PLAIN_SECRET},
-    "toolkit-by-issuer": {"client_id": "discovered", "client_secret": PLAIN_SECRET},
-}
-SLUGS = (*OIDC_CLIENTS, *TOOLKIT_CLIENTS)
-
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The app site, an oidc-provider and a django-oauth-toolkit."""
+def running(tmp_path_factory: pytest.TempPathFactory, photo_box: Site) -> Iterator[Running]:
+    """The app site, an oidc-provider, a django-oauth-toolkit, and our own server."""
     directory = tmp_path_factory.mktemp("providers")
     app_port, oidc_port, toolkit_port = free_ports(0, 0, 0)
     app_url, toolkit = f"http://127.0.0.1:{app_port}", f"http://127.0.0.1:{toolkit_port}"
     oidc = f"http://127.0.0.1:{oidc_port}/op"
     person = Person("grace")
-    providers = oidc_entries(oidc) | toolkit_entries(toolkit, person)
-    app = app_site(app_url, directory, providers)
+    entries = providers.oidc_entries(oidc) | providers.toolkit_entries(toolkit, person)
+    entries |= providers.our_entry(photo_box, app_url)
+    app = providers.app_site(app_url, directory, entries)
     populate(app)
     with ExitStack() as stack:
-        stack.enter_context(oidc_provider(oidc, app_url, directory))
-        stack.enter_context(oauth_toolkit(toolkit, toolkit_port, app_url, person, directory))
+        stack.enter_context(providers.oidc_provider(oidc, app_url, directory))
+        stack.enter_context(providers.oauth_toolkit(toolkit, toolkit_port, app_url, person, directory))
         stack.enter_context(serve(app, app_port, directory))
-        yield Running(app, directory / "app.sqlite3", providers)
-
-
-def callback(app_url: str, slug: str) -> str:
-    return f"{app_url}/connect/{slug}/callback"
-
-
-def app_site(url: str, directory: Path, providers: dict[str, Provider]) -> Site:
-    return Site(
-        url=url,
-        person=Person("sam"),
-        environment={
-            "DJANGO_SETTINGS_MODULE": "tests.interop.app_site.settings",
-            "EXAMPLE_DIRECTORY": str(directory),
-            "EXAMPLE_SECRET_KEY": secrets.token_urlsafe(50),
-            "EXAMPLE_SERVER_URL": "http://127.0.0.1:9",
-            "EXAMPLE_APP_URL": url,
-            "EXAMPLE_ENCRYPTION_KEY": Fernet.generate_key().decode(),
-            "EXAMPLE_CLIENT_ID": "unused",
-            "EXAMPLE_CLIENT_SECRET": "unused",
-            "INTEROP_PROVIDERS": json.dumps({slug: each.entry for slug, each in providers.items()}),
-        },
-    )
-
-
-def oidc_entries(issuer: str) -> dict[str, Provider]:
-    """By ``issuer`` alone: the metadata lies where OpenID Connect Discovery 1.0 §4 has it."""
-    providers = {}
-    for slug, client in OIDC_CLIENTS.items():
-        entry = {
-            "issuer": issuer,
-            "client_id": client["client_id"],
-            "scopes": ["openid", "profile", "offline_access"],
-            # Without it the server leaves offline_access, and with it the refresh token, out (OpenID Connect §11).
-            "extra_authorize_parameters": {"prompt": "consent"},
-        }
-        if "client_secret" in client:
-            entry |= {
-                "client_secret": client["client_secret"],
-                "client_authentication": client["token_endpoint_auth_method"],
-            }
-        providers[slug] = Provider(
-            slug=slug,
-            entry=entry,
-            decide=decide_at_oidc_provider,
-            userinfo=f"{issuer}/me",
-            revocation=f"{issuer}/token/revocation",
-            account="grace of oidc-provider",
-        )
-    return providers
-
-
-def decide_at_oidc_provider(browser: Browser, decision: str) -> None:
-    if browser.has("input[name=login]"):
-        browser.press("button.login-submit", login="grace", password="any will do")
-    if decision == "approve":
-        browser.press("form button[type=submit]")
-    else:
-        browser.follow("a[href$='/abort']")
-
-
-def oidc_provider(issuer: str, app_url: str, directory: Path) -> AbstractContextManager[None]:
-    clients = [client | {"redirect_uris": [callback(app_url, slug)]} for slug, client in OIDC_CLIENTS.items()]
-    setup = {"issuer": issuer, "clients": clients, "key": secrets.token_urlsafe(32)}
-    return server(
-        ["node", NODE / "oidc-provider.mjs"],
-        url=f"{issuer}/.well-known/openid-configuration",
-        log=directory / "oidc-provider.log",
-        environment={"INTEROP_OIDC": json.dumps(setup)},
-    )
-
-
-def toolkit_entries(issuer: str, person: Person) -> dict[str, Provider]:
-    def decide(browser: Browser, decision: str) -> None:
-        if browser.has("#log-in"):
-            browser.press("#log-in", username=person.name, password=person.password)
-        browser.press("input[name=allow]" if decision == "approve" else "input[type=submit]:not([name])")
-
-    common = {"decide": decide, "userinfo": f"{issuer}/api/me", "revocation": f"{issuer}/o/revoke_token/"}
-    explicit = TOOLKIT_CLIENTS["toolkit"] | {
-        "authorize_url": f"{issuer}/o/authorize/",
-        "token_url": f"{issuer}/o/token/",
-        "userinfo_url": f"{issuer}/api/me",
-        "scopes": ["read"],
-    }
-    discovered = TOOLKIT_CLIENTS["toolkit-by-issuer"] | {
-        "issuer": issuer,
-        "userinfo_url": f"{issuer}/api/me",
-        "scopes": ["read", "write"],
-    }
-    return {
-        "toolkit": Provider(slug="toolkit", entry=explicit, account="grace of the toolkit", **common),
-        "toolkit-by-issuer": Provider(
-            slug="toolkit-by-issuer",
-            entry=discovered,
-            account="grace of the toolkit",
-            # Its metadata promises iss in each answer, and its error answers have none: whose they are can't be told.
-            refused="answer can't be used",
-            **common,
-        ),
-    }
-
-
-def oauth_toolkit(
-    issuer: str, port: int, app_url: str, person: Person, directory: Path
-) -> AbstractContextManager[None]:
-    python = os.environ.get("INTEROP_TOOLKIT_PYTHON")
-    assert python, "INTEROP_TOOLKIT_PYTHON must name a Python that has django-oauth-toolkit; 'tox run -e interop' does"
-    setup = {
-        "issuer": issuer,
-        "database": str(directory / "toolkit.sqlite3"),
-        "key": secrets.token_urlsafe(50),
-        "user": person.name,
-        "password": person.password,
-        "clients": [client | {"redirect_uri": callback(app_url, slug)} for slug, client in TOOLKIT_CLIENTS.items()],
-    }
-    return server(
-        [python, HERE / "toolkit" / "server.py", str(port)],
-        url=issuer,
-        log=directory / "toolkit.log",
-        environment={"INTEROP_TOOLKIT": json.dumps(setup)},
-    )
-
-
-@dataclass
-class Journey:
-    """One person's way between the app site and a provider."""
-
-    running: Running
-    provider: Provider
-    browser: Browser
-
-    def open(self, path: str) -> None:
-        self.browser.open(f"{self.running.app.url}{path}")
-
-    def ask(self, what: str) -> Any:
-        self.open(f"/{what}/{self.provider.slug}/")
-        assert self.browser.status == 200, self.browser.text[:500]
-        return json.loads(self.browser.body)
-
-    def sign_in(self) -> None:
-        self.open("/log-in/")
-        person = self.running.app.person
-        self.browser.press("form:has(input[name=password]) button", username=person.name, password=person.password)
-
-    def connect(self, decision: str) -> None:
-        self.open(f"/connect/{self.provider.slug}/")
-        self.browser.press(f"form[action^='/connect/{self.provider.slug}/'] button")
-        self.provider.decide(self.browser, decision)
-        assert self.browser.url.startswith(self.running.app.url), f"{self.browser.url}: {self.browser.text[:500]}"
-
-    def stored(self) -> dict[str, Any]:
-        [connection] = self.ask("stored")["connections"]
-        return dict(connection)
+        yield Running(app, directory / "app.sqlite3", entries)
 
 
 @pytest.fixture(params=SLUGS)
@@ -287,6 +76,25 @@ def test_connection_is_made_used_refreshed_lost_and_mended(journey: Journey) -> 
     third = journey.stored()
     assert third["pk"] == first["pk"]
     check_stored(journey, third)
+    assert provider.call(journey.ask("used")["access_token"]).status_code == 200
+
+
+def test_disconnect_ends_the_access_at_the_provider(journey: Journey) -> None:
+    provider = journey.provider
+    journey.connect("approve")
+    held = journey.stored()
+    assert provider.call(held["access_token"]).status_code == 200
+
+    journey.disconnect()
+    assert "Accounts you connected" in journey.browser.text
+    assert "did not confirm" not in journey.browser.text
+    assert journey.ask("stored") == {"connections": []}
+    # django-oauth-toolkit's decorator says 403 to every token that it does not know.
+    assert provider.call(held["access_token"]).status_code in (401, 403)
+    refused = provider.refresh(held["refresh_token"])
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+    journey.connect("approve")
     assert provider.call(journey.ask("used")["access_token"]).status_code == 200
 
 
