@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from django_pkce_auth.server import keys
 from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import Client, RedirectURI
 from tests.four_steps import REDIRECT_URI, App, approve
+from tests.socket_server import Behaviour, Server, serving
 
 # Where the package is installed its entry point names the same module, which is then loaded once.
 pytest_plugins = ["django_pkce_auth.pytest_plugin"]
@@ -84,3 +85,10 @@ def tokens(app: App, code: str) -> dict[str, Any]:
     response = app.redeem(code)
     assert response.status_code == 200, response.content
     return response.json()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Behaviour], Server]]:
+    """Start servers on real sockets, which answer as they are told."""
+    with serving() as start:
+        yield start

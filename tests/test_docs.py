@@ -74,7 +74,8 @@ def test_each_row_about_hostile_providers_names_a_test_that_exists() -> None:
         for file in tests.rglob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
     }
-    rows = [line for line in (DOCS / "hostile-providers.md").read_text().splitlines() if line.startswith("| ")][1:]
+    lines = (DOCS / "hostile-providers.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.endswith("| Test |")]
     named = [re.findall(r"`(test_\w+)` \|$", row) for row in rows]
     assert len(rows) > 20
     assert [row for row, names in zip(rows, named, strict=True) if not set(names) & defined] == []

@@ -126,8 +126,11 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
     try:
         tokens = _ask(connection, provider, transport, now)
         return tokens is not None and _store(connection, tokens, now)
-    except ProviderUnavailable:
+    except ProviderUnavailable as error:
         count("connection_refresh_failed", provider=connection.provider)
+        logger.warning(
+            "Connection %s was not refreshed: %s", connection.pk, error, extra={"event": "connection_refresh_failed"}
+        )
         raise
     finally:
         _rows().filter(pk=connection.pk, refresh_claimed_until=claim).update(refresh_claimed_until=None)
