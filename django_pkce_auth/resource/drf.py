@@ -62,7 +62,7 @@ class HasScopes(BasePermission):
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        needed = requirement(view, method=request.method or "", action=getattr(view, "action", None))
+        needed = requirement(view, method=request.method or "", action=_action(request, view))
         authenticator = request.successful_authenticator
         if authenticator is not None and not isinstance(authenticator, BearerAuthentication):
             return False
@@ -82,6 +82,13 @@ class ClientRateThrottle(SimpleRateThrottle):
         if not isinstance(request.auth, Grant):
             return None
         return str(self.cache_format % {"scope": self.scope, "ident": request.auth.client_id})
+
+
+def _action(request: Request, view: Any) -> str | None:
+    """Return the view set's action for the request; None for OPTIONS, and in a view that is none."""
+    action: str | None = getattr(view, "action", None)
+    # The framework's name for OPTIONS, under which it also asks what the other methods would be answered.
+    return view.action_map.get((request.method or "").lower()) if action == "metadata" else action
 
 
 def _check(request: Request, needed: Requirement) -> Grant:

@@ -8,11 +8,15 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.decorators import action, api_view, authentication_classes
 from rest_framework.permissions import IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
+from rest_framework.serializers import ModelSerializer
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet
 
+from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.resource.drf import BearerAuthentication, ClientRateThrottle, HasScopes
 from django_pkce_auth.server.models import Client
 from django_pkce_auth.testing import issue_access_token
@@ -80,6 +84,53 @@ def test_client_that_acts_for_itself_is_authenticated_only_as_its_service_user(a
 def test_view_that_declares_nothing_usable_lets_nobody_in(alice: Any, declared: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="Both"):
         get(Both.as_view(required_scopes=declared), alice, "read")
+
+
+class Clients(ModelViewSet):
+    authentication_classes: Any = [BearerAuthentication]
+    permission_classes: Any = [HasScopes]
+    required_scopes: Any = {"list": ["read"], "create": ["write"], "metadata": ["profile"]}
+    queryset = Client.objects.order_by("pk")
+
+    class serializer_class(ModelSerializer[Client]):
+        class Meta:
+            model = Client
+            fields = ("name",)
+
+    @action(detail=False)
+    def metadata(self, request: Any) -> Response:
+        return Response({})
+
+
+def test_options_of_a_view_set_need_a_token_and_show_what_its_scopes_allow(alice: Any) -> None:
+    view = Clients.as_view({"get": "list", "post": "create"})
+    assert get(view, method="options").status_code == 401
+    answer = get(view, alice, "read", method="options")
+    assert (answer.status_code, "actions" in answer.data) == (200, False)
+    assert list(get(view, alice, "write", method="options").data["actions"]) == ["POST"]
+
+
+def test_action_of_the_name_that_options_have_needs_its_own_scopes(alice: Any) -> None:
+    view = Clients.as_view({"get": "metadata"})
+    assert get(view, alice, "profile").status_code == 200
+    assert get(view, alice, "read").status_code == 403
+    with pytest.raises(ImproperlyConfigured, match="says nothing of metadata"):
+        get(Clients.as_view({"get": "metadata"}, required_scopes={"list": ["read"]}), alice, "read")
+
+
+@api_view(["GET", "POST"])
+@authentication_classes([BearerAuthentication])
+@require_scopes("read")
+def function(request: Any) -> Response:
+    return Response({"user": str(request.user), "client": request.oauth.client_id})
+
+
+def test_function_view_is_guarded_by_the_decorator(alice: Any) -> None:
+    for method in ("get", "post"):
+        assert get(function, alice, "read", method=method).data == {"user": "alice", "client": "test-client"}
+        lacks = get(function, alice, "write", method=method)
+        assert (lacks.status_code, 'scope="read"' in lacks["WWW-Authenticate"]) == (403, True)
+        assert get(function, method=method).status_code == 401
 
 
 def test_method_without_a_handler_is_405(alice: Any) -> None:

@@ -181,6 +181,20 @@ def test_command_lists_adds_rotates_and_retires() -> None:
         assert private not in run("list") + run("list", "--json")
 
 
+def test_command_says_when_nothing_signs_any_more_and_what_then_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    (first,) = json.loads(run("add", "--algorithm", "EdDSA", "--json"))
+    run("rotate", "--algorithm", "EdDSA")
+    run("retire", first["kid"], "--compromised")
+    assert "No key signs EdDSA now: manage.py pkce_keys add --algorithm EdDSA" in capsys.readouterr().err
+    (made,) = json.loads(run("add", "--algorithm", "EdDSA", "--json"))
+    assert made["state"] == "signing"
+    (other,) = json.loads(run("add", "--json"))
+    run("rotate")
+    SigningKey.objects.filter(algorithm="ES256").update(active_at=timezone.now())
+    run("retire", other["kid"], "--compromised")
+    assert capsys.readouterr().err == ""
+
+
 def test_check_names_a_client_whose_tokens_nobody_can_sign() -> None:
     Client.objects.create(client_id="api", name="API", token_format="RS256")
     with pytest.raises(SystemCheckError, match=r"api gets RS256 tokens(.|\n)*pkce_keys add --algorithm RS256"):

@@ -68,6 +68,9 @@ class Command(BaseCommand):
         if key is None or key.kid != options["kid"]:
             raise CommandError("There is no key of this ID; manage.py pkce_keys list shows them.")
         retire_key(key, compromised=options["compromised"], settings=conf.settings(), now=timezone.now())
+        if SigningKey.objects.signing(key.algorithm, timezone.now()) is None:
+            made = f"manage.py pkce_keys add --algorithm {key.algorithm} makes one that does at once"
+            self.stderr.write(self.style.WARNING(f"No key signs {key.algorithm} now: {made}."))
         return [key]
 
 
