@@ -199,7 +199,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """
     found: list[CheckMessage] = []
     backend = str(django_settings.CACHES.get("default", {}).get("BACKEND", ""))
-    if backend.endswith(("LocMemCache", "DummyCache")):
+    if backend.endswith(("LocMemCache", "DummyCache")) and not _only_guards():
         message = f"The brake on failed attempts counts in {backend}: in each process by itself, or not at all."
         hint = "Set CACHES['default'] to a cache that all processes share."
         found.append(Warning(message, hint=hint, id="pkce_auth.W020"))

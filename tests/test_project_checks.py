@@ -58,6 +58,14 @@ def test_w020_cache_of_one_process(settings: Any) -> None:
     assert "pkce_auth.W020" not in ids(deploy=True)
 
 
+def test_project_that_only_guards_apis_has_no_brake_to_share(settings: Any) -> None:
+    server = {"issuer": "https://issuer.example", "verification": "jwks"}
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "AUTHORIZATION_SERVER": server}
+    assert "pkce_auth.W020" in ids(deploy=True)
+    settings.ROOT_URLCONF = (path("", include("django_pkce_auth.resource.urls")),)
+    assert "pkce_auth.W020" not in ids(deploy=True)
+
+
 @pytest.mark.parametrize(
     "sound", [{"SECURE_SSL_REDIRECT": True}, {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}]
 )
