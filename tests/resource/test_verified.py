@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_pkce_auth import conf
+from django_pkce_auth.resource import BearerASGI
 from django_pkce_auth.resource.bearer import verify
 from django_pkce_auth.resource.grant import Grant, Refused
 from django_pkce_auth.resource.verified import _marks
@@ -242,6 +243,22 @@ def test_async_view_gets_its_user(raw: str, alice: Any) -> None:
         answers = async_to_sync(twice)()
     assert answers[0] == answers[1]
     assert b"alice" in answers[1]
+
+
+def test_application_beside_django_reads_its_user_in_a_thread(raw: str, alice: Any) -> None:
+    found: list[Any] = []
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        grant = scope["oauth"]
+        found.append((grant.client_id, grant.scopes, await sync_to_async(lambda: grant.user.get_username())()))
+
+    async def twice() -> None:
+        for _ in range(2):
+            scope = {"type": "http", "path": "/", "headers": [(b"authorization", f"Bearer {raw}".encode())]}
+            await BearerASGI(mounted, "read")(scope, None, None)  # type: ignore[arg-type]
+
+    async_to_sync(twice)()
+    assert found == [("test-client", ("read",), "alice")] * 2
 
 
 def test_marks_are_of_everything_that_can_end_it() -> None:
