@@ -5,6 +5,7 @@ One statement, and hardly anything is made of its row before somebody asks for i
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,8 @@ from ..protocol.scopes import parse_scope
 from ..secrets import digest
 from .models import AccessToken, Client, RefreshToken
 from .validity import identifiers, is_live
+
+logger = logging.getLogger("django_pkce_auth.server")
 
 
 class _Columns(NamedTuple):
@@ -98,11 +101,13 @@ def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: d
     """Return the token if it is valid: it AND its family AND its client AND who it acts for. One query."""
     rows = _SELECT[model].rows(router.db_for_write(model), digest=digest(raw))
     if not rows:
+        _log("unknown")
         return None
     (row,) = rows
     *decisive, first, second = row.values
     found = _Columns(*decisive)
     if found.expires_at <= now or (model is RefreshToken and first is not None):
+        _log("expired" if found.expires_at <= now else "superseded", found)
         return None
     user = None if found.family__user_id is None else row.instance(_USER)
     acts_for_itself = user is None and found.family__client__service_user_id is not None
@@ -114,5 +119,22 @@ def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: d
         disabled_at=found.family__client__disabled_at,
         who=service_user if user is None else user,
     ):
+        _log(_why_ended(found, now), found)
         return None
     return LiveToken(found, (first, second), user, service_user, row)
+
+
+def _why_ended(found: _Columns, now: datetime) -> str:
+    if found.family__revoked_at is not None:
+        return "revoked"
+    if found.family__expires_at is not None and found.family__expires_at <= now:
+        return "expired"
+    return "user inactive" if found.family__client__disabled_at is None else "client disabled"
+
+
+def _log(why: str, found: _Columns | None = None) -> None:
+    """Say it in the log and to nobody else: for the client an unknown, an expired and a revoked token are one."""
+    facts = {"reason": why}
+    if found is not None:
+        facts |= {"client_id": found.family__client__client_id, "family": str(found.family_id)}
+    logger.info("A token is refused: %s", why, extra={"event": "token_refused", "oauth": facts})

@@ -194,3 +194,26 @@ def test_kept_keys_do_not_serve_for_ever(issuer: Issuer, monkeypatch: pytest.Mon
 def test_key_set_that_is_huge_or_odd_is_no_error(issuer: Issuer, body: bytes) -> None:
     issuer.answers["/jwks"] = (200, body)
     assert call(issuer.sign()).status_code in (401, 503)
+
+
+@pytest.mark.parametrize(
+    ("said", "header", "changes"),
+    [
+        ("is it an ID token", {"typ": "JWT"}, {}),
+        ("publishes no such key", {"kid": "other"}, {}),
+        ("not signed by that key", {"kid": "EdDSA"}, {}),
+        ("has expired", {}, {"exp": 1}),
+        ("do the clocks differ", {}, {"nbf": 10**10}),
+        ("its issuer is another", {}, {"iss": "https://other.example"}),
+        ("no audience", {}, {"aud": []}),
+        ("scope is malformed", {}, {"scope": "a  \u00e9"}),
+    ],
+)
+def test_log_says_why_and_the_answer_does_not_pain_18(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture, said: str, header: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    token = signed(json.dumps(issuer.claims() | changes).encode(), **header)
+    with caplog.at_level("INFO", "django_pkce_auth.resource"):
+        assert refused(token)
+    assert said in caplog.text
+    assert token not in caplog.text

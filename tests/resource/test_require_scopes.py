@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncClient, RequestFactory
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.resource.bearer import Grant
 from django_pkce_auth.secrets import digest
-from django_pkce_auth.server.models import AccessToken, TokenFamily
+from django_pkce_auth.server.models import AccessToken, Client, TokenFamily
 from tests.four_steps import App, approve, bearer
 
 WRITE_CHALLENGE = (
@@ -140,6 +141,29 @@ def test_token_that_ended_is_refused_like_an_unknown_one(
     else:
         type(alice).objects.update(is_active=False)
     refused(api(header), 401, INVALID)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "reason"),
+    [
+        (AccessToken, {"expires_at": timezone.now()}, "expired"),
+        (TokenFamily, {"expires_at": timezone.now()}, "expired"),
+        (TokenFamily, {"revoked_at": timezone.now()}, "revoked"),
+        (Client, {"disabled_at": timezone.now()}, "client disabled"),
+        (get_user_model(), {"is_active": False}, "user inactive"),
+        (AccessToken, {"digest": digest("another")}, "unknown"),
+    ],
+)
+def test_log_says_why_and_the_answer_does_not_pain_18(
+    api: Any, tokens: dict[str, Any], model: Any, changes: Any, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model.objects.update(**changes)
+    with caplog.at_level("INFO", "django_pkce_auth.server"):
+        refused(api(f"Bearer {tokens['access_token']}"), 401, INVALID)
+    (line,) = [each for each in caplog.records if getattr(each, "event", "") == "token_refused"]
+    assert line.oauth["reason"] == reason  # type: ignore[attr-defined]
+    assert ("client_id" in line.oauth) is (reason != "unknown")  # type: ignore[attr-defined]
+    assert tokens["access_token"] not in f"{line.getMessage()}{line.__dict__}"
 
 
 def test_user_deleted_ends_the_token(api: Any, tokens: dict[str, Any], alice: Any) -> None:

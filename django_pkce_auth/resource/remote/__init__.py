@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ from ...authorization_server import JWKS, AuthorizationServer
 from ...protocol.errors import OAuthError
 from ...protocol.scopes import parse_scope
 from ..grant import Grant
+
+logger = logging.getLogger("django_pkce_auth.resource")
 
 
 def find_remote_grant(raw_token: str, *, server: AuthorizationServer, own: str, now: datetime) -> Grant | None:
@@ -32,13 +35,16 @@ def _grant(claims: Mapping[str, Any], *, server: AuthorizationServer, own: str) 
     listed = [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
     resources = tuple(own if each == server.audience else each for each in listed if isinstance(each, str) and each)
     if not isinstance(client_id, str) or not client_id or not isinstance(scope, str) or not resources:
+        _log("it names no client, no audience, or no scope as one string")
         return None
     try:
         scopes = parse_scope(scope)
     except OAuthError:
+        _log("its scope is malformed")
         return None
     user = import_string(server.user)(claims) if server.user else None
     if user is not None and not user.is_active:
+        _log("its user is inactive here")
         return None
     subject = claims.get("sub")
     return Grant(
@@ -50,3 +56,7 @@ def _grant(claims: Mapping[str, Any], *, server: AuthorizationServer, own: str) 
         resources=resources,
         claims=claims,
     )
+
+
+def _log(why: str) -> None:
+    logger.info("A token is refused: %s", why)

@@ -79,9 +79,12 @@ def _claims(
     members: Mapping[str, Any], said: IntrospectionResponse, *, server: AuthorizationServer, now: datetime
 ) -> Mapping[str, Any] | None:
     """Return the claims of an access token; a refresh token is active as well, and opens nothing."""
-    if not said.active or (said.token_type or "").lower() != "bearer" or said.iss not in (None, server.issuer):
+    if not said.active:
+        logger.info("A token is refused: it is not active at %s", server.issuer)
         return None
-    if said.exp is None and members.get("exp") is not None:
+    has_odd_end = said.exp is None and members.get("exp") is not None
+    if (said.token_type or "").lower() != "bearer" or said.iss not in (None, server.issuer) or has_odd_end:
+        logger.info("A token is refused: %s does not call it a Bearer token of its own with an end", server.issuer)
         return None
     # One that says no end lives as long as the answer does.
     ends = said.exp if said.exp is not None else now.timestamp() + max(server.cache_seconds, 1)

@@ -30,31 +30,44 @@ def verified_claims(raw_token: str, *, server: AuthorizationServer, now: datetim
 
     Raises Unavailable where the issuer's keys can't be had.
     """
-    if raw_token.count(".") != 2 or len(raw_token) > MAX_TOKEN_CHARACTERS:
-        return None
     from joserfc import jwt
     from joserfc.errors import JoseError
 
     try:
-        found = _key_of(raw_token, server)
-        if found is None:
-            return None
-        token = jwt.decode(raw_token, found[0], registry=registry(found[1]))
-    except (JoseError, ValueError, TypeError, RecursionError):
-        return None
-    return token.claims if _is_valid(token.claims, server, now.timestamp()) else None
+        if raw_token.count(".") != 2 or len(raw_token) > MAX_TOKEN_CHARACTERS:
+            raise _Invalid("it is no JWT")
+        key, algorithms = _key_of(raw_token, server)
+        claims = jwt.decode(raw_token, key, registry=registry(algorithms)).claims
+        _check(claims, server, now.timestamp())
+    except _Invalid as error:
+        # For whoever has to find out; the client is told no more than that the token is invalid.
+        logger.info("A token is refused: %s", error)
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        logger.info("A token is refused: it is malformed, or was not signed by that key: %s", type(error).__name__)
+    else:
+        return claims
+    return None
 
 
-def _key_of(raw_token: str, server: AuthorizationServer) -> tuple[Key, tuple[str, ...]] | None:
+class _Invalid(Exception):
+    """Why a token is not valid, without anything of what it says."""
+
+
+def _key_of(raw_token: str, server: AuthorizationServer) -> tuple[Key, tuple[str, ...]]:
     """Return the key that the header names, and what it may sign; an unknown one asks for the keys anew."""
     from joserfc.jws import extract_compact
 
     header = extract_compact(raw_token.encode("ascii")).headers()
     kid, kind = header.get("kid"), header.get("typ")
+    if not isinstance(kind, str) or kind.lower() not in TYPES:
+        raise _Invalid("its type is not at+jwt; is it an ID token?")
     # No extension is understood here, so whatever "crit" lists is not (RFC 7515 §4.1.11).
-    if not isinstance(kid, str) or not isinstance(kind, str) or kind.lower() not in TYPES or "crit" in header:
-        return None
-    return _keys(server).get(kid) or _keys(server, renew=True).get(kid)
+    if not isinstance(kid, str) or "crit" in header:
+        raise _Invalid("it names no key, or something that must be understood and is not")
+    found = _keys(server).get(kid) or _keys(server, renew=True).get(kid)
+    if found is None:
+        raise _Invalid(f"{server.issuer} publishes no such key")
+    return found
 
 
 def _keys(server: AuthorizationServer, *, renew: bool = False) -> Keys:
@@ -110,14 +123,15 @@ def _algorithms(jwk: object) -> tuple[str, ...]:
     return tuple(name for name in able if jwk.get("alg", name) == name)
 
 
-def _is_valid(claims: Mapping[str, Any], server: AuthorizationServer, now: float) -> bool:
+def _check(claims: Mapping[str, Any], server: AuthorizationServer, now: float) -> None:
     if claims.get("iss") != server.issuer:
-        return False
+        raise _Invalid("its issuer is another")
     expires = _time(claims.get("exp"))
     if expires is None or expires <= now:
-        return False
+        raise _Invalid("it has expired")
     begins = [_time(claims[name]) for name in ("nbf", "iat") if name in claims]
-    return all(moment is not None and moment <= now + CLOCK_SKEW_SECONDS for moment in begins)
+    if not all(moment is not None and moment <= now + CLOCK_SKEW_SECONDS for moment in begins):
+        raise _Invalid("it is not valid yet; do the clocks differ?")
 
 
 def _time(value: object) -> float | None:
