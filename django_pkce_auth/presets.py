@@ -2,6 +2,8 @@
 
 Each entry holds keys of ``PKCE_AUTH["PROVIDERS"]``, which the project's own entry goes over. A provider that publishes
 metadata needs its issuer only.
+
+Checked in November 2026 against the services' documentation and published metadata; not tried against the services.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any, Final
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     # Publishes metadata. A refresh token comes only with access_type=offline, and after the first time only if the
-    # user is asked again.
+    # user is asked again. Ending the refresh token ends the access token too.
     "google": {
         "name": "Google",
         "issuer": "https://accounts.google.com",
@@ -19,9 +21,11 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "scopes": ("openid", "profile", "email"),
         "extra_authorize_parameters": {"access_type": "offline", "prompt": "consent"},
     },
-    # OAuth apps: tokens do not expire, there is no refresh token, and no RFC 7009 endpoint.
+    # OAuth apps: tokens do not expire, and there is no refresh token; GitHub Apps can have both. Refuses with 200 and
+    # an error. Its metadata (RFC 8414) has no userinfo, and there is no RFC 7009 endpoint. Names itself by iss.
     "github": {
         "name": "GitHub",
+        "issuer": "https://github.com/login/oauth",
         "authorize_url": "https://github.com/login/oauth/authorize",
         "token_url": "https://github.com/login/oauth/access_token",
         "userinfo_url": "https://api.github.com/user",
@@ -36,8 +40,9 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "api_base_url": "https://gitlab.com/api/v4/",
         "scopes": ("openid", "profile"),
     },
-    # The metadata of "common" names a template as its issuer, which is equal to nothing, so the addresses stand here.
-    # A refresh token comes only with offline_access.
+    # The metadata of "common" names a template as its issuer, which is equal to nothing, and that of a tenant does not
+    # say S256, though it is supported; so the addresses stand here. For one tenant write it in place of "common". A
+    # refresh token comes only with offline_access. There is no RFC 7009 endpoint.
     "microsoft": {
         "name": "Microsoft",
         "authorize_url": "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
@@ -47,8 +52,10 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "client_authentication": "client_secret_post",
         "scopes": ("openid", "profile", "offline_access"),
     },
+    # Requests with PKCE are held to it strictly, for clients with a secret too. Names itself by iss.
     "discord": {
         "name": "Discord",
+        "issuer": "https://discord.com",
         "authorize_url": "https://discord.com/oauth2/authorize",
         "token_url": "https://discord.com/api/oauth2/token",
         "revoke_url": "https://discord.com/api/oauth2/token/revoke",
@@ -56,7 +63,8 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "api_base_url": "https://discord.com/api/",
         "scopes": ("identify",),
     },
-    # Publishes metadata; "Sign in with Slack" is OpenID Connect.
+    # "Sign in with Slack" is OpenID Connect. It takes PKCE from apps that are set to be public clients only, and
+    # answers a secret beside a code_verifier with internal_error. Refuses with 200 and an error.
     "slack": {
         "name": "Slack",
         "authorize_url": "https://slack.com/openid/connect/authorize",
@@ -66,8 +74,10 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "api_base_url": "https://slack.com/api/",
         "client_authentication": "client_secret_post",
         "scopes": ("openid", "profile"),
+        "rejects_pkce": True,
     },
-    # A refresh token comes only with token_access_type=offline.
+    # A refresh token comes only with token_access_type=offline. Its userinfo takes POST only, and ends a token by a
+    # call of its own API, so accounts have no label and are not revoked there.
     "dropbox": {
         "name": "Dropbox",
         "authorize_url": "https://www.dropbox.com/oauth2/authorize",
@@ -76,6 +86,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "scopes": ("account_info.read",),
         "extra_authorize_parameters": {"token_access_type": "offline"},
     },
+    # Publishes no metadata that would say so, but takes S256. There is no RFC 7009 endpoint.
     "spotify": {
         "name": "Spotify",
         "authorize_url": "https://accounts.spotify.com/authorize",

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from .providers import Provider
 
 
+# OpenID Connect's claims (Core §5.1), then what GitHub, Discord, GitLab and Spotify say in their place. What is unique
+# at a provider goes first, so that people can tell their accounts apart.
+LABELS = ("preferred_username", "login", "username", "nickname", "display_name", "name", "email")
+PICTURES = ("picture", "avatar_url")
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The account at the provider. ``subject`` identifies it for good; the rest is for people to read."""
@@ -35,10 +41,12 @@ class ClientPolicy:
     def account(self, provider: Provider, userinfo: Mapping[str, Any]) -> Account:
         """Read an account from the userinfo answer (OpenID Connect's ``sub``; ``id`` where a provider has none).
 
-        A subject is 1 to 255 printable characters or an integer; anything else counts as none.
+        A subject is 1 to 255 printable characters or an integer; anything else counts as none. Label and picture are
+        the first of ``LABELS`` and ``PICTURES`` that is there.
         """
-        labels = (_readable(userinfo.get(key)) for key in ("preferred_username", "login", "name", "email"))
-        picture = _readable(userinfo.get("picture"))
+        labels = (_readable(userinfo.get(key)) for key in LABELS)
+        pictures = (_readable(userinfo.get(key)) for key in PICTURES)
+        picture = next((picture for picture in pictures if picture), "")
         return Account(
             subject=_subject(userinfo.get("sub", userinfo.get("id"))),
             label=next((label for label in labels if label), "")[:255],

@@ -78,13 +78,15 @@ class Provider:
     def revoke(self, token: str, *, transport: Transport) -> bool:
         """End a token (RFC 7009) and return whether the provider confirmed it; raises ProviderUnavailable.
 
-        False where the provider has no such endpoint, or did not accept the request.
+        False where the provider has no such endpoint, or did not accept the request. RFC 7009 §2.2 wants 200 for a
+        token that is none any more; Google's ``invalid_token`` says the same.
         """
         if not self.revoke_url:
             return False
         headers = {"Authorization": self.credentials.header()} if self.credentials.method == CLIENT_SECRET_BASIC else {}
         form = [*RevocationRequest(token).encode(), *self.credentials.parameters()]
-        return _send(transport, "POST", self.revoke_url, entry=self.settings, headers=headers, form=form).status == 200
+        answer = _send(transport, "POST", self.revoke_url, entry=self.settings, headers=headers, form=form)
+        return answer.status == 200 or _is_gone(answer)
 
     def _token_request(self, pairs: Iterable[tuple[str, str | None]], transport: Transport) -> TokenResponse:
         headers = {"Authorization": self.credentials.header()} if self.credentials.method == CLIENT_SECRET_BASIC else {}
@@ -104,6 +106,11 @@ class Provider:
             # Some servers repeat what they were sent in their error texts, and ours go to the log.
             sent = [self.credentials.client_secret, *(value for name, value in form if name in _SECRET_PARAMETERS)]
             raise ProviderRefused(error.error, error.description, secrets=sent) from None
+
+
+def _is_gone(answer: Answer) -> bool:
+    members = answer.json() if answer.status == 400 else None
+    return isinstance(members, dict) and members.get("error") == "invalid_token"
 
 
 def _retry_after(answer: Answer) -> int:

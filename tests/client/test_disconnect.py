@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.signals import connection_removed
 from django_pkce_auth.transport import Answer, TransportError
-from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, Acme
+from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, Acme, Sent, error
 
 REVOKE_URL = "https://acme.example/oauth/revoke"
 
@@ -55,6 +55,16 @@ def test_provider_that_does_not_confirm_is_said_and_the_connection_is_gone(
     response = disconnect(signed_in, connection)
     assert "did not confirm" in response.content.decode()
     assert not Connection.objects.exists()
+
+
+def test_token_that_is_gone_already_counts_as_revoked(signed_in: Browser, connection: Connection, acme: Acme) -> None:
+    def as_google(sent: Sent) -> Answer:
+        is_first = len(acme.asked(REVOKE_URL)) == 1
+        return Answer(200, b"{}") if is_first else error("invalid_token", "Token expired or revoked")
+
+    acme.answers[REVOKE_URL] = as_google
+    assert disconnect(signed_in, connection).status_code == 302
+    assert len(acme.asked(REVOKE_URL)) == 2
 
 
 def test_provider_without_revocation_is_said(signed_in: Browser, connection: Connection, pkce_auth: Any) -> None:
