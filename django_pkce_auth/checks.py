@@ -194,8 +194,8 @@ def check_bearer_middleware(**kwargs: Any) -> list[CheckMessage]:
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """What matters once more than one process serves the project.
 
-    W020 failures are counted in each process alone, W021 a proxy's https is not seen, W024 verified tokens are kept in
-    each process alone.
+    W020 failures are counted in each process alone, W021 a proxy's https is not seen,
+    W024 verified tokens are kept in each process alone.
     """
     found: list[CheckMessage] = []
     backend = str(django_settings.CACHES.get("default", {}).get("BACKEND", ""))

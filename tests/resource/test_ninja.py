@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.http import HttpRequest
 from django.test import Client as Browser
@@ -13,6 +14,7 @@ from django.test import override_settings
 from django.urls import path
 from ninja import NinjaAPI
 from ninja.security import APIKeyHeader, django_auth
+from ninja.testing import TestAsyncClient, TestClient
 
 from django_pkce_auth.resource.ninja import BearerAuth, ClientRateThrottle, secure
 from django_pkce_auth.server.models import AccessToken, Client
@@ -48,6 +50,15 @@ api.get("/rate-by-key", auth=Key(), throttle=[ClientRateThrottle("1/min")])(who)
 
 untaught = NinjaAPI(urls_namespace="untaught")
 untaught.get("/token", auth=BearerAuth("read"))(who)
+
+tested = secure(NinjaAPI(urls_namespace="tested"))
+tested.get("/sync", auth=BearerAuth("read"))(who)
+
+
+@tested.get("/async", auth=BearerAuth("read"))
+async def who_async(request: HttpRequest) -> dict[str, str]:
+    return {"user": str(await request.auser())}
+
 
 urlpatterns = [path("ninja/", api.urls), path("untaught/", untaught.urls)]
 
@@ -131,3 +142,13 @@ def test_requests_are_counted_by_client_whatever_its_tokens(alice: Any) -> None:
 
 def test_request_without_a_token_is_not_counted_by_client(db: None) -> None:
     assert [get("rate-by-key", **{"X-Key": "right"}).status_code for _ in range(3)] == [200, 200, 200]
+
+
+def test_ninjas_own_test_clients_reach_the_guard(alice: Any) -> None:
+    headers = bearer(issue_access_token(alice, ["read"]))
+    client = TestClient(tested)
+    assert client.get("/sync", headers=headers).json() == {"user": "alice"}
+    assert client.get("/sync").status_code == 401
+    assert client.get("/sync", headers=bearer("x")).status_code == 401
+    answer: Any = async_to_sync(TestAsyncClient(tested).get)("/async", headers=headers)
+    assert answer.json() == {"user": "alice"}

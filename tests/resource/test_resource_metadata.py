@@ -30,6 +30,12 @@ def test_project_itself_is_described_at_the_root() -> None:
     }
 
 
+def test_scope_that_asks_for_refresh_tokens_is_of_no_resource(settings: Any) -> None:
+    scopes = {"read": "Read your data", "offline_access": "Do so while you are away"}
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "SCOPES": scopes}
+    assert Browser().get("/.well-known/oauth-protected-resource").json()["scopes_supported"] == ["read"]
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_resource_with_a_path_is_described_behind_it(slash: str) -> None:
     assert Browser().get(f"{WELL_KNOWN}/mcp{slash}").json() == {
