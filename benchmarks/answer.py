@@ -1,0 +1,65 @@
+"""``python -m benchmarks.answer DATABASE FILE COUNT [--profile]``: answer so many of the requests in this process.
+
+The WSGI application is called as a server calls it. The database is copied into memory first, so that nothing depends
+on the disk, and chance is a fixed sequence, so that a run can be repeated.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import gc
+import os
+import pstats
+import random
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import django
+
+from benchmarks.exchange import load
+
+WARM_UP = 10
+
+
+def main(database: str, file: str, count: int, *, profile: bool) -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    os.environ["BENCH_DATABASE"] = ":memory:"
+    django.setup()
+    from django.core.wsgi import get_wsgi_application
+    from django.db import connection
+
+    application: Any = get_wsgi_application()
+    connection.ensure_connection()
+    with sqlite3.connect(database) as stored:
+        stored.backup(connection.connection)
+    environs = [request.environ() for request in load(Path(file))]
+    vars(random)["_urandom"] = random.Random(6749).randbytes  # noqa: S311
+    for environ in environs[:WARM_UP]:
+        _answer(application, environ)
+    gc.collect()
+    gc.freeze()
+    profiler = cProfile.Profile()
+    if profile:
+        profiler.enable()
+    for environ in environs[WARM_UP : WARM_UP + count]:
+        _answer(application, environ)
+    profiler.disable()
+    if profile:
+        for order in ("tottime", "cumulative"):
+            pstats.Stats(profiler).strip_dirs().sort_stats(order).print_stats(45)
+
+
+def _answer(application: Any, environ: dict[str, Any]) -> None:
+    environ["wsgi.errors"] = sys.stderr
+    statuses: list[str] = []
+    response = application(environ, lambda status, headers: statuses.append(status))
+    body = b"".join(response)
+    response.close()
+    if statuses != ["200 OK"] or b'"active": false' in body:
+        raise SystemExit(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}: {statuses} {body[:500]!r}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), profile="--profile" in sys.argv)

@@ -1,0 +1,123 @@
+"""``python -m benchmarks.instructions``: instructions a request, counted by valgrind, in one process on SQLite.
+
+Exact and repeatable where seconds are not. Each figure is a difference: a process that answers twice as many requests,
+less one that answers them once, so that neither start-up nor first times are in it.
+
+``--side`` and ``--op`` pick some; ``--profile`` shows where the time of one goes instead; ``--short`` is ours and the
+floor, with the goals asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.answer import WARM_UP
+from benchmarks.exchange import KINDS, OPERATIONS
+from benchmarks.report import Ratios, show
+from benchmarks.sides import SIDES, python_of
+
+ROOT = Path(__file__).resolve().parents[1]
+GOALS = {"guarded-get": 1.6, "exchange": 2.0, "refresh": 2.0}
+# One issuance in fifty of ours purges, so that some hundred are needed for a fair share of it.
+REQUESTS = {"ours": 300, "floor": 200, "toolkit": 50, "authlib": 100}
+SLOW = {("toolkit", "confidential"), ("toolkit", "introspection")}
+_COLLECTED = re.compile(r"Collected : (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    side: str
+    operation: str
+    kind: str
+
+    @property
+    def count(self) -> int:
+        """How many requests; few where a client's secret goes through PBKDF2."""
+        return 2 if not SLOW.isdisjoint({(self.side, self.kind), (self.side, self.operation)}) else REQUESTS[self.side]
+
+    @property
+    def name(self) -> str:
+        return f"{self.operation}, {self.kind} client" if self.kind != "public" else self.operation
+
+
+def measure(case: Case) -> int:
+    """Return the instructions of one request."""
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(2) as pool:
+        _prepare(case, directory, WARM_UP + 2 * case.count)
+        once, twice = pool.map(lambda count: _count(case, directory, count), (case.count, 2 * case.count))
+    return (twice - once) // case.count
+
+
+def profile(case: Case) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        _prepare(case, directory, WARM_UP + case.count)
+        command = [*_python(case), "-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests"]
+        subprocess.run([*command, str(case.count), "--profile"], env=_environment(case), cwd=ROOT, check=True)
+
+
+def _prepare(case: Case, directory: str, count: int) -> None:
+    command = [*_python(case), "-m", "benchmarks.prepare", case.operation, case.kind, str(count)]
+    environment = _environment(case) | {"BENCH_DATABASE": f"{directory}/db"}
+    subprocess.run([*command, f"{directory}/requests"], env=environment, cwd=ROOT, check=True)
+
+
+def _count(case: Case, directory: str, count: int) -> int:
+    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/{count}", *_python(case)]
+    command += ["-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests", str(count)]
+    done = subprocess.run(command, env=_environment(case), cwd=ROOT, capture_output=True, text=True, check=False)
+    found = _COLLECTED.search(done.stderr)
+    if done.returncode or found is None:
+        raise SystemExit(f"{case}: {done.stdout}\n{done.stderr}")
+    return int(found[1])
+
+
+def _python(case: Case) -> list[str]:
+    python = python_of(case.side)
+    if python is None:
+        raise SystemExit(f"BENCH_{case.side.upper()}_PYTHON names the interpreter that has {case.side}.")
+    return [python]
+
+
+def _environment(case: Case) -> dict[str, str]:
+    # A hash seed, and no byte code written, so that one run is as another.
+    return os.environ | {"BENCH_SIDE": case.side, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", action="append", choices=SIDES, help="again for more; all that can be run")
+    parser.add_argument("--op", action="append", choices=OPERATIONS, help="again for more; all")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="of client, again for more; public")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--short", action="store_true")
+    options = parser.parse_args(arguments)
+    sides = options.side or (SIDES[:2] if options.short else [side for side in SIDES if python_of(side)])
+    cases = [
+        Case(side, operation, kind)
+        for operation in options.op or OPERATIONS
+        for kind in options.kind or ["public"]
+        for side in sides
+    ]
+    if options.profile:
+        for case in cases:
+            profile(case)
+        return
+    ratios = Ratios("Instructions a request", unit="thousand", goals=GOALS)
+    for case in cases:
+        ratios.add(case.name, case.side, measure(case) / 1000)
+        print(f"{case.side:10} {case.name:40} {ratios.rows[case.name][case.side]:12,.1f} thousand", flush=True)
+    show(ratios, "instructions")
+    if options.short and (missed := ratios.missed()):
+        sys.exit("\n".join(missed))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

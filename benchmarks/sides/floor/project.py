@@ -1,0 +1,2 @@
+APPS = ["benchmarks.sides.floor"]
+SETTINGS: dict[str, object] = {}

@@ -1,0 +1,9 @@
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("api/me", views.me),
+    path("oauth/token", views.token),
+    path("oauth/introspect", views.introspect),
+]

@@ -1,0 +1,1 @@
+"""django_pkce_auth as its README sets it up."""

@@ -1,0 +1,102 @@
+"""Rows as the package itself writes them, and the requests that present what they stand for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from benchmarks.exchange import (
+    API,
+    CHALLENGE,
+    CONFIDENTIAL,
+    KINDS,
+    LIFETIME,
+    PUBLIC,
+    REDIRECT_URI,
+    SCOPE,
+    USER,
+    Request,
+    guarded_get,
+    redeem,
+    refresh,
+    token_request,
+)
+from django_pkce_auth.secrets import ACCESS_TOKEN, AUTHORIZATION_CODE, REFRESH_TOKEN, digest, generate
+from django_pkce_auth.server.clients import add_secret, set_redirect_uris
+from django_pkce_auth.server.models import AccessToken, AuthorizationCode, Client, RefreshToken, TokenFamily
+
+TOKEN = "/oauth/token"
+
+
+def populate() -> dict[str, str]:
+    """Make the user and the clients; return the clients' secrets."""
+    get_user_model().objects.create_user(USER)
+    secrets = {PUBLIC: ""}
+    for client_id, kind in ((PUBLIC, "public"), (CONFIDENTIAL, "confidential"), (API, "confidential")):
+        introspects = "all" if client_id == API else "own"
+        client = Client.objects.create(
+            client_id=client_id, name=client_id, type=kind, scope=SCOPE, introspects=introspects
+        )
+        set_redirect_uris(client, [REDIRECT_URI])
+        if kind == "confidential":
+            secrets[client_id] = add_secret(client, now=timezone.now())
+    return secrets
+
+
+def prepare(operation: str, kind: str, count: int, secrets: dict[str, str]) -> list[Request]:
+    client_id = KINDS[kind]
+    secret = secrets[client_id]
+    if operation == "exchange":
+        return [redeem(TOKEN, client_id, secret, raw) for raw in codes(client_id, count)]
+    if operation == "refresh":
+        return [refresh(TOKEN, client_id, secret, raw) for _, raw in tokens(client_id, count)]
+    if operation == "introspection":
+        given = tokens(client_id, count)
+        return [token_request("/oauth/introspect", API, secrets[API], token=raw) for raw, _ in given]
+    return [guarded_get("/api/me", raw) for raw, _ in tokens(client_id, count)]
+
+
+def codes(client_id: str, count: int) -> list[str]:
+    now, client, user = timezone.now(), _client(client_id), _user()
+    raw = [generate(AUTHORIZATION_CODE) for _ in range(count)]
+    AuthorizationCode.objects.bulk_create(
+        AuthorizationCode(
+            digest=digest(each),
+            client=client,
+            user=user,
+            created_at=now,
+            expires_at=now + timedelta(seconds=LIFETIME),
+            code_challenge=CHALLENGE,
+            scope=SCOPE,
+            redirect_uri=REDIRECT_URI,
+        )
+        for each in raw
+    )
+    return raw
+
+
+def tokens(client_id: str, count: int) -> list[tuple[str, str]]:
+    """Make ``count`` sessions; return the access and the refresh token of each."""
+    now, client, user = timezone.now(), _client(client_id), _user()
+    families = TokenFamily.objects.bulk_create(
+        TokenFamily(client=client, user=user, created_at=now, last_used_at=now, scope=SCOPE) for _ in range(count)
+    )
+    raw = [(generate(ACCESS_TOKEN), generate(REFRESH_TOKEN)) for _ in families]
+    ends = {"created_at": now, "expires_at": now + timedelta(seconds=LIFETIME)}
+    pairs = list(zip(families, raw, strict=True))
+    AccessToken.objects.bulk_create(AccessToken(family=each, digest=digest(one), **ends) for each, (one, _) in pairs)
+    RefreshToken.objects.bulk_create(
+        RefreshToken(family=each, generation=0, digest=digest(other), **ends) for each, (_, other) in pairs
+    )
+    return raw
+
+
+def _client(client_id: str) -> Client:
+    return Client.objects.get(client_id=client_id)
+
+
+def _user() -> Any:
+    return get_user_model().objects.get()
