@@ -30,6 +30,7 @@ SHARED = {
     "jose",
     "look_up",
     "metrics",
+    "outages",
     "presets",
     "provider_settings",
     "published",
@@ -58,6 +59,7 @@ ROOMS: dict[str, set[str]] = {
     "look_up": set(),
     "deadline": {"look_up"},
     "expiry": set(),
+    "outages": set(),
     "published": {"secrets"},
     "encryption": {"protocol", "conf"},
     "transport": {"protocol", "addresses", "deadline", ""},  # "" is the package itself: its version

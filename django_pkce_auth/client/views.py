@@ -8,8 +8,6 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.db import connections as databases
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
@@ -23,6 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from .. import conf
 from ..error_reports import hide_secrets
+from ..outages import during_outages, page, page_during_outages
 from ..protocol.errors import ACCESS_DENIED, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
@@ -43,6 +42,7 @@ _POPUP = re.compile(r"[A-Za-z0-9_-]{16,64}\Z")
 """The name that the page with the button drew for the window it opened."""
 
 
+@page_during_outages
 @never_cache
 @xframe_options_deny
 @csrf_protect
@@ -57,6 +57,7 @@ def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
     return _start(request, provider, login=False)
 
 
+@page_during_outages
 @never_cache
 @xframe_options_deny
 @csrf_protect
@@ -113,11 +114,15 @@ def _named(request: HttpRequest, pk: str) -> Connection | None:
     return _mine(request).filter(pk=pk).first()
 
 
+@during_outages(page, repeats=False)
 @never_cache
 @xframe_options_deny
 @require_GET
 def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
-    """Where the provider sends the browser back to (RFC 6749 §4.1.2)."""
+    """Where the provider sends the browser back to (RFC 6749 §4.1.2).
+
+    An attempt stays taken, and new tokens stay stored, whatever fails after it: no transaction is around this.
+    """
     hide_secrets(request)
     if (again := arrive(request)) is not None:
         return again
@@ -153,11 +158,6 @@ def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
     return HttpResponseRedirect(attempt.next_url or _home())
 
 
-# An attempt stays taken, and new tokens stay stored, whatever a project's ATOMIC_REQUESTS would roll back.
-for _alias in databases:
-    callback = transaction.non_atomic_requests(using=_alias)(callback)
-
-
 @never_cache
 @xframe_options_deny
 @require_GET
@@ -183,6 +183,7 @@ def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: st
     return _problem(request, text, reason=reason, again=again)
 
 
+@during_outages(page, repeats=False)
 @never_cache
 @xframe_options_deny
 @csrf_protect

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NoReturn
 
+from .. import outages
 from ..conf import Settings
 from ..metrics import count
 from ..protocol import bearer
@@ -16,8 +17,6 @@ from .local import find_local_grant
 from .metadata import metadata_url
 
 __all__ = ["Grant", "Refused", "verify"]
-
-RETRY_AFTER_SECONDS = 5
 
 
 def verify(
@@ -66,12 +65,20 @@ def find_grant(raw_token: str, *, settings: Settings, now: datetime) -> Grant | 
     """Return what a token allows, whoever issued it, or None; raises Refused where nothing can be found out."""
     server = settings.authorization_server
     if server is None:
-        return find_local_grant(raw_token, settings=settings, now=now)
+        try:
+            return find_local_grant(raw_token, settings=settings, now=now)
+        except outages.DATABASE_ERRORS as error:
+            outages.note(error, where="a guard")
+            raise _unavailable() from None
     from .remote import find_remote_grant
 
     try:
         return find_remote_grant(raw_token, server=server, own=settings.resources.own.identifier, now=now)
     except Unavailable:
-        count("token_verified", result=TEMPORARILY_UNAVAILABLE)
-        error = OAuthError(TEMPORARILY_UNAVAILABLE, "The access token can't be verified right now; try again later.")
-        raise Refused(503, error, retry_after=RETRY_AFTER_SECONDS) from None
+        raise _unavailable() from None
+
+
+def _unavailable() -> Refused:
+    count("token_verified", result=TEMPORARILY_UNAVAILABLE)
+    error = OAuthError(TEMPORARILY_UNAVAILABLE, "The access token can't be verified right now; try again later.")
+    return Refused(503, error, retry_after=outages.RETRY_AFTER_SECONDS)

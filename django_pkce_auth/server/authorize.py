@@ -145,27 +145,45 @@ def _state(parameters: Parameters) -> str | None:
 
 
 def approve(
-    authorization: Authorization, *, user: Any, scopes: tuple[str, ...], settings: conf.Settings, now: datetime
+    authorization: Authorization,
+    *,
+    user: Any,
+    scopes: tuple[str, ...],
+    settings: conf.Settings,
+    now: datetime,
+    was_asked: bool = True,
 ) -> str:
-    """Record the consent to ``scopes``, make the code, and return the URL to send the browser to."""
+    """Record the consent to ``scopes``, make the code, and return the URL to send the browser to.
+
+    Raises ConsentGone where the user was not asked, and the consent that was read has been withdrawn since.
+    """
     raw_code = generate(AUTHORIZATION_CODE)
     client, using = authorization.client, router.db_for_write(AuthorizationCode)
+    before, own = authorization.remembered, settings.resources.own.identifier
+    allowed = before.adding(scopes, authorization.resources, own=own)
+    code = AuthorizationCode(
+        digest=digest(raw_code),
+        client=client,
+        user=user,
+        created_at=now,
+        expires_at=now + settings.authorization_code_lifetime,
+        code_challenge=cast(str, authorization.request.code_challenge),
+        redirect_uri=authorization.redirect_uri,
+        scope=format_scope(scopes),
+        resource=" ".join(authorization.resources) or None,
+    )
     with transaction.atomic(using=using):
-        code = AuthorizationCode(
-            digest=digest(raw_code),
-            client=client,
+        remember(
+            allowed,
+            before=before,
             user=user,
-            created_at=now,
-            expires_at=now + settings.authorization_code_lifetime,
-            code_challenge=cast(str, authorization.request.code_challenge),
-            redirect_uri=authorization.redirect_uri,
-            scope=format_scope(scopes),
-            resource=" ".join(authorization.resources) or None,
+            client=client,
+            scopes=scopes,
+            now=now,
+            using=using,
+            was_asked=was_asked,
         )
         insert(code, using=using)
-        before, own = authorization.remembered, settings.resources.own.identifier
-        allowed = before.adding(scopes, authorization.resources, own=own)
-        remember(allowed, before=before, user=user, client=client, scopes=scopes, now=now, using=using)
         record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
     response = AuthorizationResponse(code=raw_code, state=authorization.state, iss=settings.issuer)
     return response.encode(authorization.redirect_uri)

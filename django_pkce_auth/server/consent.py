@@ -8,12 +8,23 @@ from typing import Any
 
 from django.db import connections, router, transaction
 
+from ..compiled import Slot, Update
 from ..protocol.redirect_uris import is_claimed_https
 from ..scope_registry import Scope, ScopeRegistry
 from .events import record
 from .models import AuthorizationCode, Client, Consent, DeviceCode, TokenFamily
 from .remembered import Remembered
 from .revoke import revoke_families
+
+_HOLD = Update(
+    lambda: Consent.objects.filter(**{name: Slot(Consent, name) for name in ("user", "client", "scope", "resource")}),
+    scope=Slot(Consent, "scope"),
+)
+"""Writes what is there already: it finds the row as it was read, and keeps it so until the transaction ends."""
+
+
+class ConsentGone(Exception):
+    """The consent that an approval relies on was withdrawn since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +76,36 @@ def remember(
     scopes: tuple[str, ...],
     now: datetime,
     using: str,
+    was_asked: bool,
 ) -> None:
-    """Store all that the user has ``allowed`` the client by now: an upsert where it is more than ``before``.
+    """Store all that the user has ``allowed`` the client by now; one statement mostly, within a transaction.
 
-    ``scopes`` are those of the answer that was just given.
+    ``scopes`` are those of the answer that was just given. Where nobody was asked, what was read ``before`` is the
+    answer: raises ConsentGone if it is no longer there. The row is written in any case, before what relies on it, so
+    that a withdrawal comes either before all of this, or after it and finds what was made.
     """
+    stands = before != Remembered() and (allowed == before or not was_asked)
+    if stands and _still_there(allowed, before=before, user=user, client=client, now=now, using=using):
+        if allowed == before:
+            return
+    elif stands and not was_asked:
+        raise ConsentGone
+    else:
+        _upsert(allowed, user=user, client=client, now=now, using=using)
+    record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
+
+
+def _still_there(
+    allowed: Remembered, *, before: Remembered, user: Any, client: Client, now: datetime, using: str
+) -> bool:
+    """Make ``allowed`` of what was read ``before``; False where it is not what is there by now."""
     if allowed == before:
-        return
+        return bool(_HOLD.run(using, user=user.pk, client=client.pk, scope=before.scope, resource=before.resource))
+    rows = Consent.objects.using(using).filter(user=user, client=client, scope=before.scope, resource=before.resource)
+    return bool(rows.update(scope=allowed.scope, resource=allowed.resource, updated_at=now))
+
+
+def _upsert(allowed: Remembered, *, user: Any, client: Client, now: datetime, using: str) -> None:
     row = Consent(
         user=user, client=client, scope=allowed.scope, resource=allowed.resource, created_at=now, updated_at=now
     )
@@ -83,7 +117,6 @@ def remember(
         update_fields=["scope", "resource", "updated_at"],
         unique_fields=["user", "client"] if by_target else None,
     )
-    record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
 
 
 def withdraw(*, user: Any, client: Client, now: datetime, actor: Any = None) -> int:
@@ -91,15 +124,17 @@ def withdraw(*, user: Any, client: Client, now: datetime, actor: Any = None) -> 
 
     ``actor`` is the administrator who does it for the user; None is the user.
 
-    Codes go first: one that is being redeemed this moment holds its row until its family is there to be found.
+    The consent goes first: an approval that relies on it holds its row until the code is there to be found. Then the
+    codes: one that is being redeemed this moment holds its row until its family is.
     """
     using = router.db_for_write(TokenFamily)
     with transaction.atomic(using=using):
+        withdrawn, _ = Consent.objects.using(using).filter(user=user, client=client).delete()
         AuthorizationCode.objects.using(using).filter(user=user, client=client, family=None).delete()
         DeviceCode.objects.using(using).filter(user=user, client=client, family=None).delete()
         families = TokenFamily.objects.using(using).filter(user=user, client=client)
         reason = TokenFamily.Reason.USER if actor is None else TokenFamily.Reason.ADMIN
         ended = revoke_families(families, reason=reason, now=now, using=using, actor=actor or user)
-        if Consent.objects.using(using).filter(user=user, client=client).delete()[0]:
+        if withdrawn:
             record("consent_withdrawn", client=client, user=user, using=using)
     return ended

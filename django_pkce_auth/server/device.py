@@ -81,13 +81,14 @@ def approve_device(
     """Let the device have ``scopes`` of ``user``; False where somebody answered in the meantime."""
     using = router.db_for_write(DeviceCode)
     client = device.client
+    consent = Consent.objects.using(using).filter(user=user, client=client).first()
+    before = consent.remembered if consent else Remembered()
+    allowed = before.adding(scopes, device.resources, own=settings.resources.own.identifier)
     with transaction.atomic(using=using):
+        remember(allowed, before=before, user=user, client=client, scopes=scopes, now=now, using=using, was_asked=True)
         if not _unanswered(device, using).update(approved_at=now, user=user, scope=format_scope(scopes)):
+            transaction.set_rollback(True, using=using)
             return False
-        consent = Consent.objects.using(using).filter(user=user, client=client).first()
-        before = consent.remembered if consent else Remembered()
-        allowed = before.adding(scopes, device.resources, own=settings.resources.own.identifier)
-        remember(allowed, before=before, user=user, client=client, scopes=scopes, now=now, using=using)
         record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
     return True
 

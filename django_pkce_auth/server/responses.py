@@ -7,10 +7,9 @@ from typing import Any
 
 from django.http import JsonResponse
 
+from ..outages import RETRY_AFTER_SECONDS
 from ..protocol.errors import INVALID_CLIENT, INVALID_REQUEST, TEMPORARILY_UNAVAILABLE, OAuthError
 from ..protocol.token import encode_error
-
-RETRY_AFTER_SECONDS = 5
 
 
 def json_response(members: Mapping[str, Any], *, status: int = 200) -> JsonResponse:
@@ -32,6 +31,11 @@ def error_response(error: OAuthError, *, by_header: bool = False) -> JsonRespons
     if by_header:
         response["WWW-Authenticate"] = 'Basic realm="OAuth client"'
     return response
+
+
+def unavailable() -> JsonResponse:
+    """503, for a time in which the database does not answer."""
+    return error_response(OAuthError(TEMPORARILY_UNAVAILABLE, "The server can't answer right now; try again later."))
 
 
 def too_many_failures(retry_after: int) -> JsonResponse:

@@ -137,6 +137,41 @@ def test_withdrawal_kills_a_code_that_waits(app: App, signed_in: Browser, alice:
     assert asks(signed_in, app.link())
 
 
+def withdrawn_meanwhile(settings: Any) -> None:
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"SERVER_POLICY": "tests.policies.WithdrawnMeanwhile"}
+
+
+def test_answer_that_was_withdrawn_this_moment_is_asked_for(app: App, signed_in: Browser, settings: Any) -> None:
+    approve(signed_in, app.link())
+    withdrawn_meanwhile(settings)
+    assert ticked(signed_in, app.link()) == {"It will be able to": ["read"]}
+    assert returned(signed_in.get(app.link_with(prompt="none")))["error"] == "consent_required"
+    assert not Consent.objects.exists()
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_implied_scope_is_asked_for_where_the_consent_was_withdrawn_this_moment(
+    app: App, signed_in: Browser, settings: Any
+) -> None:
+    scopes = settings.PKCE_AUTH["SCOPES"] | {"write": {"words": "Change your data", "implies": ["read"]}}
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"SCOPES": scopes}
+    approve(signed_in, app.link(scopes=("write",)))
+    withdrawn_meanwhile(settings)
+    assert asks(signed_in, app.link())
+    assert not Consent.objects.exists()
+
+
+def test_approval_after_a_withdrawal_of_this_moment_can_be_withdrawn_again(
+    app: App, signed_in: Browser, settings: Any
+) -> None:
+    """What has access is always on the user's page of apps."""
+    approve(signed_in, app.link())
+    withdrawn_meanwhile(settings)
+    code = approve(signed_in, app.link())["code"]
+    assert app.redeem(code).status_code == 200
+    assert Consent.objects.get().scopes == ("read",)
+
+
 def test_switching_the_account_signs_out_and_comes_back(app: App, signed_in: Browser) -> None:
     response = signed_in.post(app.link(), {"decision": "switch"})
     assert response.status_code == 302

@@ -15,11 +15,13 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from ... import conf
+from ...outages import page_during_outages
 from ...scope_registry import Scope
 from ..consent import withdraw
 from ..models import Consent, TokenFamily
 
 
+@page_during_outages
 @never_cache
 @xframe_options_deny
 @csrf_protect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -17,12 +18,13 @@ from django.views.decorators.http import require_http_methods
 from ... import conf
 from ...error_reports import hide_secrets
 from ...metrics import count
+from ...outages import page_during_outages
 from ...protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.redirect_uris import host_of
 from ...redirects import arrive, leave
 from ..authorize import Authorization, RedirectableError, UnsafeRequest, approve, validate
-from ..consent import Question, question
+from ..consent import ConsentGone, Question, question
 from ..policy import ServerPolicy
 from ..prompt import prompt_context
 from ..sign_in import is_fresh, sign_in, switch_account
@@ -30,6 +32,7 @@ from ..sign_in import is_fresh, sign_in, switch_account
 logger = logging.getLogger("django_pkce_auth.server")
 
 
+@page_during_outages
 @never_cache
 @xframe_options_deny
 @csrf_protect
@@ -64,12 +67,16 @@ def _answer(request: HttpRequest, authorization: Authorization, settings: conf.S
     asked = _question(request, authorization, settings)
     if request.method == "POST":
         return _decide(request, authorization, asked, settings)
-    if asked.must_ask:
-        if "none" in message.prompts:
-            raise authorization.refuse("consent_required", "The user has not allowed this yet, or must be asked again.")
-        return _prompt(request, authorization, asked)
-    # Not all that the client asked for: the policy may have left something out.
-    return _approve(request, authorization, tuple(scope.name for scope in asked.scopes), settings)
+    if not asked.must_ask:
+        # Not all that the client asked for: the policy may have left something out.
+        names = tuple(scope.name for scope in asked.scopes)
+        try:
+            return _approve(request, authorization, names, settings, was_asked=False)
+        except ConsentGone:
+            asked = _question(request, replace(authorization, consented=()), settings)
+    if "none" in message.prompts:
+        raise authorization.refuse("consent_required", "The user has not allowed this yet, or must be asked again.")
+    return _prompt(request, authorization, asked)
 
 
 def _question(request: HttpRequest, authorization: Authorization, settings: conf.Settings) -> Question:
@@ -116,9 +123,16 @@ def chosen_scopes(request: HttpRequest, asked: Question) -> tuple[str, ...]:
 
 
 def _approve(
-    request: HttpRequest, authorization: Authorization, scopes: tuple[str, ...], settings: conf.Settings
+    request: HttpRequest,
+    authorization: Authorization,
+    scopes: tuple[str, ...],
+    settings: conf.Settings,
+    *,
+    was_asked: bool = True,
 ) -> HttpResponseBase:
-    location = approve(authorization, user=request.user, scopes=scopes, settings=settings, now=timezone.now())
+    location = approve(
+        authorization, user=request.user, scopes=scopes, settings=settings, now=timezone.now(), was_asked=was_asked
+    )
     return leave(request, location, destination=host_of(authorization.redirect_uri))
 
 

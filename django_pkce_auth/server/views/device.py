@@ -16,6 +16,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from ... import conf
+from ...outages import page_during_outages
 from ...protocol.device import DEVICE_CODE, DeviceAuthorizationRequest, read_user_code, show_user_code
 from ...protocol.errors import ACCESS_DENIED, OAuthError
 from ...resource_registry import Resource
@@ -51,6 +52,7 @@ def device_authorization(request: HttpRequest, message: ClientRequest) -> HttpRe
     return json_response(answer.encode())
 
 
+@page_during_outages
 @never_cache
 @xframe_options_deny
 @csrf_protect

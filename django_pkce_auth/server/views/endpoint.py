@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 
-from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from ... import conf
 from ...error_reports import hide_secrets
 from ...metrics import count
+from ...outages import during_outages
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_REQUEST, OAuthError
 from ...protocol.parameters import MAX_MESSAGE_BYTES, Parameters
@@ -22,7 +22,7 @@ from .. import cors
 from ..authenticate import ClientRefused, authenticate
 from ..models import Client
 from ..policy import ServerPolicy
-from ..responses import error_response, method_not_allowed, too_many_failures
+from ..responses import error_response, method_not_allowed, too_many_failures, unavailable
 from ..throttle import count_failure
 
 FORM = "application/x-www-form-urlencoded"
@@ -43,7 +43,7 @@ class ClientRequest:
 Endpoint = Callable[[HttpRequest, ClientRequest], HttpResponse]
 
 
-def client_endpoint(view: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
+def client_endpoint(view: Endpoint) -> Callable[..., HttpResponseBase]:
     """Make ``view`` an endpoint: POST only, JSON errors, CORS for registered origins, a brake on failures.
 
     It is for programs, so neither session, cookies nor CSRF tokens play a part. A replayed code or refresh token ends
@@ -51,6 +51,7 @@ def client_endpoint(view: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
     """
 
     @csrf_exempt
+    @during_outages(unavailable)
     @wraps(view)
     def endpoint(request: HttpRequest) -> HttpResponse:
         hide_secrets(request)
@@ -63,8 +64,6 @@ def client_endpoint(view: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
             cors.allow_origin(request, response, client_id=client_id)
         return response
 
-    for alias in connections:
-        endpoint = transaction.non_atomic_requests(using=alias)(endpoint)
     return endpoint
 
 

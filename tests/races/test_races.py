@@ -1,0 +1,78 @@
+"""Races over real connections: server processes, driver processes, and the database in between decides.
+
+``RACES`` is how many of each are run; ``tox run -e races-postgres`` and its like run 10,000.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.races.entries import RACES
+from tests.served.workers import ROOT, environment, serving
+
+NUMBER = int(os.environ.get("RACES", "100"))
+WORKERS = 4
+DRIVERS = 3
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_nothing_is_lost_or_doubled(race: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "workers.log"
+    with providers(DRIVERS if race == "connect" else 0) as settings:
+        entries = {f"fake{index}": entry for index, entry in enumerate(settings)}
+        with serving(WORKERS, log, environment({"PKCE_AUTH": {"PROVIDERS": entries}})) as workers:
+            ports = [worker.port for worker in workers]
+            told = {"race": race, "ports": ports, "providers": [entry["issuer"] for entry in settings]}
+            reports = drive(told, environment())
+    outcomes = sum((Counter(report["outcomes"]) for report in reports), Counter[str]())
+    seconds = max(report["seconds"] for report in reports)
+    shown = ", ".join(f"{outcome}: {count}" for outcome, count in sorted(outcomes.items()))
+    with capsys.disabled():
+        print(f"\n{race}: {sum(report['races'] for report in reports)} races in {seconds:.0f} s ({shown})")
+    assert [report["faults"] for report in reports] == [[]] * DRIVERS, log.read_text()[-3000:]
+    assert sum(outcomes.values()) >= NUMBER
+    assert log.read_text() == ""
+
+
+@contextmanager
+def providers(number: int) -> Iterator[list[dict[str, Any]]]:
+    """Run fake providers, one for each driver; yield their entries for the settings."""
+    command, pipe = [sys.executable, "-m", "tests.races.provider"], subprocess.PIPE
+    with ExitStack() as running:
+        started = [
+            running.enter_context(
+                subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, stdin=pipe, stdout=pipe)
+            )
+            for _ in range(number)
+        ]
+        try:
+            yield [json.loads(process.stdout.readline()) for process in started if process.stdout]
+        finally:
+            for process in started:
+                process.kill()
+
+
+def drive(told: Mapping[str, Any], env: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Share the races among driver processes and return their reports."""
+    command, pipe = [sys.executable, "-m", "tests.races.drive"], subprocess.PIPE
+    drivers = [
+        subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+        for _ in range(DRIVERS)
+    ]
+    for index, driver in enumerate(drivers):
+        assert driver.stdin is not None
+        driver.stdin.write(json.dumps({**told, "index": index, "races": -(-NUMBER // DRIVERS)}) + "\n")
+        driver.stdin.flush()
+    said = [driver.communicate() for driver in drivers]
+    assert [errors[-3000:] for driver, (_, errors) in zip(drivers, said, strict=True) if driver.returncode] == []
+    return [json.loads(report) for report, _ in said]
