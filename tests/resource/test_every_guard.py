@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client as Browser
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -214,3 +214,18 @@ def test_second_authorization_header_is_refused_by_asgi(db: None) -> None:
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"authorization", b"Bearer a")] * 2}
     async_to_sync(BearerASGI(mounted, "read"))(scope, None, send)
     assert sent[0]["status"] == 400
+
+
+@every_guard
+def test_outage_of_the_database_is_503_with_retry_after(guard: str, header: Callable[[str], str | None]) -> None:
+    sent = header("good")
+
+    def fail(*args: Any) -> Any:
+        raise OperationalError("server at db7.internal closed the connection")
+
+    with connection.execute_wrapper(fail):
+        status, headers, body = GUARDS[guard](sent)
+    assert (status, headers["Retry-After"], headers["Cache-Control"]) == (503, "5", "no-store")
+    assert json.loads(body)["error"] == "temporarily_unavailable"
+    assert b"internal" not in body
+    assert GUARDS[guard](sent)[0] == 200
