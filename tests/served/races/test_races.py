@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.races.entries import RACES
+from tests.served.races.entries import RACES
 from tests.served.workers import ROOT, environment, serving
 
 NUMBER = int(os.environ.get("RACES", "100"))
@@ -47,7 +47,7 @@ def test_nothing_is_lost_or_doubled(race: str, tmp_path: Path, capsys: pytest.Ca
 @contextmanager
 def providers(number: int) -> Iterator[list[dict[str, Any]]]:
     """Run fake providers, one for each driver; yield their entries for the settings."""
-    command, pipe = [sys.executable, "-m", "tests.races.provider"], subprocess.PIPE
+    command, pipe = [sys.executable, "-m", "tests.served.races.provider"], subprocess.PIPE
     with ExitStack() as running:
         started = [
             running.enter_context(
@@ -64,7 +64,7 @@ def providers(number: int) -> Iterator[list[dict[str, Any]]]:
 
 def drive(told: Mapping[str, Any], env: Mapping[str, str]) -> list[dict[str, Any]]:
     """Share the races among driver processes and return their reports."""
-    command, pipe = [sys.executable, "-m", "tests.races.drive"], subprocess.PIPE
+    command, pipe = [sys.executable, "-m", "tests.served.races.drive"], subprocess.PIPE
     drivers = [
         subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
         for _ in range(DRIVERS)

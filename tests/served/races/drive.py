@@ -1,4 +1,4 @@
-"""A driver process: ``python -m tests.races.drive``, told by a line of JSON what to run; it prints a report."""
+"""A driver process: ``python -m tests.served.races.drive``, told by a line of JSON what to run; it prints a report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FAULTS_TOLD = 5
 
 
 def drive(told: dict[str, Any]) -> dict[str, Any]:
-    from tests.races.entries import RACES
-    from tests.races.race import Fault
+    from tests.served.races.entries import RACES
+    from tests.served.races.race import Fault
 
     race = RACES[told["race"]](told["index"], told["ports"], told)
     race.set_up()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from django_pkce_auth.server.grants.refresh_token import RETRIES
 from django_pkce_auth.server.models import AccessToken, AuthorizationCode, RefreshToken, TokenFamily
-from tests.races.cast import Given, Program, make_codes, make_families, make_user, use
-from tests.races.race import Race, expect
+from tests.served.races.cast import Given, Program, make_codes, make_families, make_user, use
+from tests.served.races.race import Race, expect
 from tests.served.wire import Answer, Request
 
 

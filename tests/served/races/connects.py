@@ -10,8 +10,8 @@ from django.test import Client as Browser
 
 from django_pkce_auth.client.models import ConnectAttempt, Connection
 from django_pkce_auth.secrets import generate
-from tests.races.cast import make_user
-from tests.races.race import Race, expect
+from tests.served.races.cast import make_user
+from tests.served.races.race import Race, expect
 from tests.served.wire import FORM, Request
 
 CSRF = "c" * 32

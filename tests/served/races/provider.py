@@ -1,4 +1,4 @@
-"""The fake provider in a process of its own: ``python -m tests.races.provider``; it prints its settings."""
+"""The fake provider in a process of its own: ``python -m tests.served.races.provider``; it prints its settings."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from django.test import Client as Browser
 
 from django_pkce_auth.server.models import AuthorizationCode, Consent, TokenFamily
 from tests.four_steps import App
-from tests.races.cast import Program, make_codes, make_user, use
-from tests.races.race import Race, expect
+from tests.served.races.cast import Program, make_codes, make_user, use
+from tests.served.races.race import Race, expect
 from tests.served.wire import Answer, Request
 
 CSRF = "c" * 32

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import AccessToken, ClientSecret, TokenFamily
-from tests.races.cast import Program, make_families, make_user
-from tests.races.race import Race, expect
+from tests.served.races.cast import Program, make_families, make_user
+from tests.served.races.race import Race, expect
 from tests.served.wire import Answer, Request
 
 GRANT = {"grant_type": "client_credentials", "scope": "read"}
