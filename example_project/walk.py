@@ -89,7 +89,13 @@ class _Journey:
         self._is_at("/photos/")
         self.browser.open(f"{self.demo.app_url}/connect/")
         text = self.browser.text
-        for part in ("Photo Box", self.demo.server_user.name, "Connected", " ".join(SCOPES)):
+        for part in (
+            "Photo Box",
+            self.demo.server_user.name,
+            "Connected",
+            "See your name there",
+            "See your photos there",
+        ):
             expect(part in text, f"the app's list of accounts lacks {part!r}")
         self._note("the app exchanged the code with its secret and the verifier, and stored the tokens encrypted")
 

@@ -70,7 +70,8 @@ def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connec
     connection.issuer = provider.issuer
     connection.subject = account.subject
     connection.account_digest = account_digest(provider, account)
-    connection.label = account.label
+    # One that the project gave stays, where the provider says none.
+    connection.label = account.label or connection.label
     connection.picture_url = account.picture_url
     connection.scope = granted_scope(tokens, completed.attempt.scope)
     connection.status = Connection.Status.ACTIVE

@@ -134,7 +134,12 @@ class Connection(models.Model):
         verbose_name_plural = _("connections")
 
     def __str__(self) -> str:
-        return f"{self.provider} · {self.label or self.subject or self.pk}"
+        return f"{self.provider} · {self.account_name or self.pk}"
+
+    @property
+    def account_name(self) -> str:
+        """What tells the account from its user's others at the same provider; empty where the provider says nothing."""
+        return self.label or self.subject or ""
 
     @property
     def scopes(self) -> tuple[str, ...]:

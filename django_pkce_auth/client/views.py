@@ -202,9 +202,13 @@ def index(request: HttpRequest) -> HttpResponseBase:
             raise Http404("you have no such connection")
         context = {"row": row, "provider_name": names.get(row.provider, row.provider)}
         return render(request, "pkce_auth/disconnect.html", context)
+    rows = list(_mine(request).order_by("provider", "pk"))
     context = {
-        "connections": [_describe(row, entries.get(row.provider)) for row in _mine(request).order_by("provider", "pk")],
-        "providers": [{"slug": slug, "name": name} for slug, name in names.items()],
+        "connections": [_describe(row, entries.get(row.provider)) for row in rows],
+        "providers": [
+            {"slug": slug, "name": name, "label": _connect_label(name, [row for row in rows if row.provider == slug])}
+            for slug, name in names.items()
+        ],
     }
     return render(request, "pkce_auth/connections.html", context)
 
@@ -216,6 +220,15 @@ def _describe(row: Connection, entry: ProviderSettings | None) -> dict[str, Any]
         "scopes": [entry.scope_words.get(scope, scope) if entry else scope for scope in row.scopes],
         "may_reconnect": entry is not None and row.status != Connection.Status.ACTIVE,
     }
+
+
+def _connect_label(name: str, rows: list[Connection]) -> str:
+    """Return the words on a provider's button; one that does not tell accounts apart can have one of each user."""
+    if not rows:
+        return ""
+    known = any(row.subject is not None for row in rows)
+    words = _("Connect another %(name)s account") if known else _("Connect your %(name)s account again")
+    return words % {"name": name}
 
 
 def _disconnect(request: HttpRequest, settings: conf.Settings) -> HttpResponseBase:

@@ -26,7 +26,7 @@ PKCE_AUTH = {
             "api_base_url": f"{SERVER_URL}/api",
             "client_id": required("EXAMPLE_CLIENT_ID"),
             "client_secret": required("EXAMPLE_CLIENT_SECRET"),
-            "scopes": ["profile", "photos"],
+            "scopes": {"profile": "See your name there", "photos": "See your photos there"},
             "login": True,
             "create_users": True,
         },

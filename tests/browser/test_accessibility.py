@@ -112,7 +112,7 @@ def test_scope_that_was_unticked_can_be_asked_for_later(visitor: Visitor) -> Non
     visitor.sees_photos()
     page.goto(f"{visitor.demo.app_url}/connect/")
     expect(page.locator(".pkce-list > li")).to_have_count(1)
-    expect(page.locator(".pkce-list ul > li")).to_have_text(["photos", "profile"])
+    expect(page.locator(".pkce-list ul > li")).to_have_text(["See your photos there", "See your name there"])
 
 
 def test_page_reads_from_right_to_left(visitor: Visitor) -> None:

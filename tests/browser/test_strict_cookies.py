@@ -52,7 +52,7 @@ def test_user_stays_signed_in_on_both_sites(visitor: Visitor) -> None:
     ]
     # Signed in at the server by now, so it does not ask who it is; with one consent more it asks for that alone.
     visitor.page.goto(f"{visitor.demo.app_url}/connect/")
-    visitor.page.get_by_role("button", name=CONNECT).click()
+    visitor.page.get_by_role("button", name="Connect another Photo Box account").click()
     allow = visitor.page.get_by_role("button", name="Allow", exact=True)
     listed = visitor.page.get_by_role("heading", name="Accounts you connected")
     expect(allow.or_(listed)).to_be_visible()

@@ -70,3 +70,40 @@ def test_label_from_the_provider_is_escaped(signed_in: Browser, acme: Acme) -> N
     acme.account(preferred_username="<script>alert(1)</script>")
     connect(signed_in)
     assert "<script>" not in signed_in.get("/connect/").content.decode()
+
+
+def test_several_accounts_at_one_provider_can_be_told_apart(signed_in: Browser, acme: Acme) -> None:
+    connect(signed_in)
+    acme.account(sub="43", preferred_username="alice-at-work@acme")
+    connect(signed_in)
+    acme.account(sub="dbid:AAH44", preferred_username=None, email=None)
+    connect(signed_in)
+    assert Connection.objects.count() == 3
+    text = page(signed_in)
+    names = ("alice@acme", "alice-at-work@acme", "dbid:AAH44")
+    for name in names:
+        # Once for the eye, once on its button for who hears the page.
+        assert text.count(f"Acme {name}") == 1
+        assert text.count(f"Acme · {name}") == 1
+    assert "Connect another Acme account" in text
+    for row in Connection.objects.all():
+        asked = signed_in.get(f"/connect/?disconnect={row.pk}").content.decode()
+        assert [name for name in names if f"<b>{name}</b>" in asked] == [row.account_name]
+
+
+def test_provider_that_names_no_account_has_one_connection_of_each_user(
+    signed_in: Browser, pkce_auth: Any, acme: Acme
+) -> None:
+    pkce_auth.provider(userinfo_url=None)
+    connect(signed_in)
+    connect(signed_in)
+    assert Connection.objects.get().account_name == ""
+    assert "Connect your Acme account again" in page(signed_in)
+
+
+def test_label_that_the_project_gave_stays(signed_in: Browser, pkce_auth: Any) -> None:
+    pkce_auth.provider(userinfo_url=None)
+    connect(signed_in)
+    Connection.objects.update(label="The club's account")
+    connect(signed_in)
+    assert "The club's account" in page(signed_in)
