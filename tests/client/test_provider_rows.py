@@ -51,7 +51,7 @@ def test_entered_provider_connects_an_account(signed_in: Browser, beta: Provider
     assert asked["code_challenge_method"] == "S256"
     assert come_back(signed_in, provider="beta", code=CODE, state=asked["state"]).status_code == 302
     assert Connection.objects.get().provider == "beta"
-    assert "Connect your Beta account again" in signed_in.get("/connect/").content.decode()
+    assert "Connect another Beta account" in signed_in.get("/connect/").content.decode()
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, {"slug": "Beta"}, {"token_url": ""}])
