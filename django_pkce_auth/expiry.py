@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections, models, router, transaction
+from django.db.models.deletion import get_candidate_relations_to_delete
+from django.db.models.signals import post_delete, pre_delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +27,23 @@ class Expiring:
     def name(self) -> str:
         return str(self.model._meta.verbose_name_plural)
 
-    def purge(self, *, limit: int, now: datetime) -> int:
+    def purge(self, *, limit: int, now: datetime, holders: bool = True) -> int:
         """Delete the ``limit`` rows that expired first, in one short transaction; return how many there were.
 
-        Fewer than ``limit`` means that the table is done. Rows that another transaction holds are left for later, so
-        this waits for nobody and nobody for long.
+        None means that the table is done. Rows that another transaction holds are left for later, so
+        this waits for nobody and nobody for long. Without ``holders`` what they hang on is left to somebody else.
         """
         using = router.db_for_write(self.model)
-        columns = ["pk", f"{self.holder}_id"] if self.holder else ["pk"]
+        columns = ["expires_at", f"{self.holder}_id"] if self.holder and holders else ["expires_at"]
         with transaction.atomic(using=using):
-            oldest = unlocked(self._expired(now, using)).order_by("expires_at").values_list(*columns)
-            rows = list(oldest[: at_most(limit, using)])
-            if rows:
-                # By key: MariaDB and MySQL take no LIMIT in a subquery, and the keys are locked already.
-                self.model._default_manager.using(using).filter(pk__in=[row[0] for row in rows]).delete()
-            if self.holder:
+            oldest = unlocked(self._expired(now, using)).order_by("expires_at")[: at_most(limit, using)]
+            rows = list(oldest.values_list(*columns))
+            if not rows:
+                return 0
+            removed = delete(_spanned(oldest, rows[0][0], rows[-1][0]))
+            if len(columns) > 1:
                 self._purge_holders({row[1] for row in rows if row[1] is not None}, using)
-        return len(rows)
+        return removed
 
     def waiting(self, *, limit: int, now: datetime) -> int:
         """Return how many rows wait to be removed, counted up to ``limit``."""
@@ -52,8 +54,24 @@ class Expiring:
 
     def _purge_holders(self, ids: set[Any], using: str) -> None:
         holder: Any = self.model._meta.get_field(self.holder).related_model
-        if ids:
-            delete_empty(holder._default_manager.using(using).filter(pk__in=ids))
+        if not ids:
+            return
+        # What was issued together mostly ends together; naming a span costs less than naming each.
+        low, high = min(ids), max(ids)
+        is_dense = high - low < 2 * len(ids)
+        span = {"pk__gte": low, "pk__lte": high} if is_dense else {"pk__in": ids}
+        delete_empty(holder._default_manager.using(using).filter(**span))
+
+
+def _spanned(oldest: models.QuerySet[Any], first: datetime, last: datetime) -> models.QuerySet[Any]:
+    """Return the rows by the span of their expiry, by whose index they were found: many times faster than by key.
+
+    But for those that expired at the last moment, which others may have as well: they are left to the next batch.
+    """
+    stored = oldest.model._default_manager.using(oldest.db)
+    if first == last:
+        return stored.filter(pk__in=list(oldest.values_list("pk", flat=True)))
+    return stored.filter(expires_at__gte=first, expires_at__lt=last)
 
 
 def delete_empty(holders: models.QuerySet[Any]) -> int:
@@ -66,11 +84,24 @@ def delete_empty(holders: models.QuerySet[Any]) -> int:
     for relation in held:
         children = relation.related_model._default_manager.using(holders.db)
         holders = holders.exclude(models.Exists(children.filter(**{relation.field.name: models.OuterRef("pk")})))
-    ids = list(unlocked(holders).values_list("pk", flat=True))
-    if ids:
-        # Not one DELETE: a project's own row that hangs on this one goes as its on_delete says.
-        holders.model._default_manager.using(holders.db).filter(pk__in=ids).delete()
-    return len(ids)
+    return delete(holders)
+
+
+def delete(rows: models.QuerySet[Any]) -> int:
+    """Delete the rows, on which nothing of this app hangs, and return how many there were.
+
+    One statement, unless a project's own rows hang on them or its own receivers wait for them: then as Django does it.
+    """
+    if _is_watched(rows.model):
+        return rows.delete()[1].get(rows.model._meta.label, 0)
+    return int(rows._raw_delete(rows.db) or 0)
+
+
+def _is_watched(model: type[models.Model]) -> bool:
+    ours = model._meta.app_label
+    pointing: Any = (relation.related_model for relation in get_candidate_relations_to_delete(model._meta))
+    foreign = any(other._meta.app_label != ours for other in pointing)
+    return foreign or pre_delete.has_listeners(model) or post_delete.has_listeners(model)
 
 
 def unlocked(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
