@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from .. import conf
 from ..authorization_server import AuthorizationServer
@@ -18,7 +18,7 @@ logger = logging.getLogger("django_pkce_auth.resource")
 def security_scheme() -> dict[str, Any]:
     """Return the OAuth2 scheme object (OpenAPI 3.1 §4.8.27); its URLs come from the issuer, never from Host.
 
-    Where another project issues the tokens they are those that it publishes. While it can't be asked, no flow is shown.
+    Where another project issues the tokens they are those that it publishes. While none are known, no flow is shown.
     """
     settings = conf.settings()
     try:
@@ -31,8 +31,11 @@ def security_scheme() -> dict[str, Any]:
 
 
 def _own_urls(settings: conf.Settings) -> dict[str, str]:
-    token_url = settings.absolute(reverse("pkce_auth:token"))
-    authorization_url = settings.absolute(reverse("pkce_auth:authorize"))
+    try:
+        token_url = settings.absolute(reverse("pkce_auth:token"))
+        authorization_url = settings.absolute(reverse("pkce_auth:authorize"))
+    except NoReverseMatch:
+        raise Unpublished("the URLconf of this request has no authorization server.") from None
     return {"authorizationUrl": authorization_url, "tokenUrl": token_url, "refreshUrl": token_url}
 
 

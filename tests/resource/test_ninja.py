@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.test import Client as Browser
 from django.test import override_settings
 from django.urls import path
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Router
 from ninja.security import APIKeyHeader, django_auth
 from ninja.testing import TestAsyncClient, TestClient
 
@@ -60,7 +60,14 @@ async def who_async(request: HttpRequest) -> dict[str, str]:
     return {"user": str(await request.auser())}
 
 
-urlpatterns = [path("ninja/", api.urls), path("untaught/", untaught.urls)]
+whole = secure(NinjaAPI(urls_namespace="whole", auth=BearerAuth("read")))
+whole.get("/inherited")(who)
+whole.get("/open", auth=None)(who)
+router = Router(auth=BearerAuth("profile"))
+router.get("/photos")(who)
+whole.add_router("/routed", router)
+
+urlpatterns = [path("ninja/", api.urls), path("untaught/", untaught.urls), path("whole/", whole.urls)]
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +159,20 @@ def test_ninjas_own_test_clients_reach_the_guard(alice: Any) -> None:
     assert client.get("/sync", headers=bearer("x")).status_code == 401
     answer: Any = async_to_sync(TestAsyncClient(tested).get)("/async", headers=headers)
     assert answer.json() == {"user": "alice"}
+
+
+def test_api_and_router_can_guard_all_their_operations(alice: Any) -> None:
+    places = {"inherited": "read", "routed/photos": "profile"}
+    with override_settings(MIDDLEWARE=[*django_settings.MIDDLEWARE, LOGIN_REQUIRED]):
+        for place, scope in places.items():
+            for scopes, status in (([scope], 200), (["write"], 403)):
+                headers = bearer(issue_access_token(alice, scopes))
+                assert Browser().get(f"/whole/{place}", headers=headers).status_code == status
+            assert Browser().get(f"/whole/{place}").status_code == 401
+        assert Browser().get("/whole/open").status_code == 302
+    shown = Browser().get("/whole/openapi.json").json()
+    for place, scope in places.items():
+        assert shown["paths"][f"/whole/{place}"]["get"]["security"] == [{"BearerAuth": [scope]}]
+    assert "security" not in shown["paths"]["/whole/open"]["get"]
+    # This URLconf leads to no authorization server.
+    assert shown["components"]["securitySchemes"]["BearerAuth"]["flows"] == {}
