@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread
+from threading import Thread, get_ident
 from typing import Any
 
 import pytest
 import uvicorn
 from django.core.asgi import get_asgi_application
+from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import override_settings
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -29,8 +30,11 @@ def who(request: Request) -> PlainTextResponse:
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
+def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
     """Serve both, and return what sends a request with the given header lines."""
+    # Django leaves connections to a database in memory open; those of the server's threads would outlive them.
+    home = get_ident()
+    monkeypatch.setattr(DatabaseWrapper, "is_in_memory_db", lambda self: get_ident() == home)
     tools = BearerASGI(Starlette(routes=[Route("/who", who)]), "read", "profile")
     routes = [Mount("/tools", tools), Mount("/", get_asgi_application())]
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off"))
