@@ -27,6 +27,7 @@ class Plan:
     when: str
     place: int
     passed: int = 0
+    is_met: bool = False
 
 
 _plans = threading.local()
@@ -39,9 +40,13 @@ def install(application: Any) -> Any:
 
     def planned(environ: dict[str, Any], start: Any) -> Any:
         kind, when, place = environ.get("HTTP_X_FAULT", "none none 0").split()
-        _plans.current = Plan(kind, when, int(place))
+        plan = _plans.current = Plan(kind, when, int(place))
+
+        def started(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start(status, [*headers, ("X-Fault-Met", str(plan.is_met))], *more)
+
         try:
-            return application(environ, start)
+            return application(environ, started)
         finally:
             _plans.current = None
 
@@ -71,14 +76,14 @@ def _watched(commit: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _arrive(connection: Any, when: str) -> None:
     plan = getattr(_plans, "current", None)
-    if plan is not None:
+    if plan is not None and not plan.is_met:
         plan.passed += 1
         _fail_if_due(plan, connection, when)
 
 
 def _leave(connection: Any) -> None:
     plan = getattr(_plans, "current", None)
-    if plan is not None:
+    if plan is not None and not plan.is_met:
         _fail_if_due(plan, connection, "after")
 
 
@@ -92,7 +97,7 @@ def _fail_if_due(plan: Plan, connection: Any, when: str) -> None:
 
 
 def _cut(connection: Any) -> None:
-    _plans.current = None  # what follows is no part of the request
+    _plans.current.is_met = True
     with connection.connection.cursor() as cursor:
         cursor.execute(PID[connection.vendor])
         (pid,) = cursor.fetchone()
