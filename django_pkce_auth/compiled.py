@@ -121,7 +121,6 @@ class Select:
     """What ``queryset()`` finds: the columns named in ``values``, and the rows of ``instances`` joined to them.
 
     Both are named as in ``QuerySet.values_list`` and ``select_related``; an empty name is the queryset's own model.
-    ``only`` names the columns of an instance that are read, beside its key; another one is when it is asked for.
     """
 
     def __init__(
@@ -130,12 +129,10 @@ class Select:
         *,
         values: Sequence[str] = (),
         instances: Sequence[str] = (),
-        only: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._queryset = queryset
         self._values = values
         self._instances = instances
-        self._only = only or {}
         self._compiled: dict[str, _Found] = {}
 
     def rows(self, using: str, **values: Any) -> list[Row]:
@@ -149,7 +146,7 @@ class Select:
     def _compile(self, using: str) -> _Found:
         queryset = self._queryset()
         joined = {path: _model_at(queryset.model, path) for path in self._instances}
-        fields = {path: _fields(model, self._only.get(path)) for path, model in joined.items()}
+        fields: dict[str, list[Any]] = {path: model._meta.concrete_fields for path, model in joined.items()}
         columns = {path: [_column(path, field) for field in listed] for path, listed in fields.items()}
         names = list(dict.fromkeys([*self._values, *(name for listed in columns.values() for name in listed)]))
         query = _selecting(queryset.query.clone(), names)
@@ -259,11 +256,6 @@ def _below(path: str, name: str) -> str:
 def _column(path: str, field: Any) -> str:
     # A joined row's key is what points to it: the same column, so it is read once.
     return f"{path}_id" if path and field is field.model._meta.pk else _below(path, field.attname)
-
-
-def _fields(model: type[models.Model], only: Sequence[str] | None) -> list[Any]:
-    fields = model._meta.concrete_fields
-    return [field for field in fields if only is None or field is model._meta.pk or field.attname in only]
 
 
 def _part(path: str, model: type[models.Model], fields: Mapping[str, Sequence[Any]], columns: _Picked) -> _Part:

@@ -68,7 +68,7 @@ def _spanned(oldest: models.QuerySet[Any], first: datetime, last: datetime) -> m
 
     But for those that expired at the last moment, which others may have as well: they are left to the next batch.
     """
-    stored = oldest.model._default_manager.using(oldest.db)
+    stored: models.QuerySet[Any] = oldest.model._default_manager.using(oldest.db)
     if first == last:
         return stored.filter(pk__in=list(oldest.values_list("pk", flat=True)))
     return stored.filter(expires_at__gte=first, expires_at__lt=last)

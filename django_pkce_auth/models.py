@@ -1,9 +1,9 @@
 """Gathers the models of both roles, where Django looks for them."""
 
 from .client.models import ConnectAttempt, Connection, Provider
+from .server.audit_entry import AuditEntry
 from .server.models import (
     AccessToken,
-    AuditEntry,
     AuthorizationCode,
     Client,
     ClientSecret,

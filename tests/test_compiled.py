@@ -147,12 +147,3 @@ def test_values_of_the_query_itself_stay_in_it(token: AccessToken, app: App) -> 
     Client.objects.update(name="Photo 100%s App")
     (row,) = select.rows("default", client_id=app.client.client_id)
     assert row.values == [app.client.pk]
-
-
-def test_column_left_out_is_read_when_it_is_asked_for(token: AccessToken) -> None:
-    select = Select(by_digest, instances=["family__client"], only={"family__client": ["name"]})
-    (row,) = select.rows("default", digest=token.digest)
-    client = row.instance("family__client")
-    assert client.get_deferred_fields() > {"scope", "created_at"}
-    assert (client.pk, client.name) == (token.family.client.pk, "Photo App")
-    assert client.scope == token.family.client.scope

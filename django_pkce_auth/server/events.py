@@ -13,7 +13,8 @@ from django.db import router, transaction
 from django.dispatch import Signal
 
 from .. import conf, signals
-from .models import AuditEntry, Client, TokenFamily
+from .audit_entry import AuditEntry
+from .models import Client, TokenFamily
 
 logger = logging.getLogger("django_pkce_auth.server")
 

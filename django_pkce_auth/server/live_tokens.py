@@ -46,15 +46,12 @@ _OWN: Final[dict[Any, tuple[str, str]]] = {
 }
 _CLIENT, _USER, _SERVICE_USER = "family__client", "family__user", "family__client__service_user"
 
-_CLIENT_COLUMNS: Final = ("client_id", "name", "type", "first_party", "metadata", "disabled_at", "service_user_id")
-
 
 def _select(model: type[AccessToken | RefreshToken]) -> Select:
     return Select(
         lambda: model._default_manager.filter(digest=Slot(model, "digest")),
         values=(*_Columns._fields, *_OWN[model]),
         instances=(_CLIENT, _USER, _SERVICE_USER),
-        only={_CLIENT: _CLIENT_COLUMNS},
     )
 
 

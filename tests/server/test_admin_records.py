@@ -13,9 +13,9 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from django_pkce_auth.secrets import digest
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.models import (
     AccessToken,
-    AuditEntry,
     Client,
     ClientSecret,
     Consent,

@@ -17,9 +17,9 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.models import (
     AccessToken,
-    AuditEntry,
     Client,
     Consent,
     RefreshToken,

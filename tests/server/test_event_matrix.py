@@ -13,8 +13,9 @@ from django.test import Client as Browser
 
 from django_pkce_auth import signals
 from django_pkce_auth.protocol.device import DEVICE_CODE
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.events import EVENTS
-from django_pkce_auth.server.models import AuditEntry, Client, Consent, RefreshToken, TokenFamily
+from django_pkce_auth.server.models import Client, Consent, RefreshToken, TokenFamily
 from tests.four_steps import App, approve
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,9 +12,10 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from django_pkce_auth import signals
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.consent import withdraw
 from django_pkce_auth.server.events import EVENTS
-from django_pkce_auth.server.models import AuditEntry, RefreshToken
+from django_pkce_auth.server.models import RefreshToken
 from tests.four_steps import App, approve
 
 

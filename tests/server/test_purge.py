@@ -21,9 +21,9 @@ from django_pkce_auth.client.models import ConnectAttempt
 from django_pkce_auth.management.commands import pkce_purge
 from django_pkce_auth.secrets import digest
 from django_pkce_auth.server import purge
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.models import (
     AccessToken,
-    AuditEntry,
     AuthorizationCode,
     Consent,
     RefreshToken,

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from ..audit_entry import AuditEntry
 from ..events import EVENTS
-from ..models import AuditEntry
 from .read_only import FOUND_AT_MOST, ReadOnlyAdmin, users_named
 
 
