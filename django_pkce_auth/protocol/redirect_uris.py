@@ -33,6 +33,8 @@ def problem(uri: str) -> str | None:
         return "A redirect URI is absolute and begins with a scheme in lower case, such as https://."
     if scheme in ("https", "http"):
         return _web_problem(uri, scheme)
+    if _split(uri) is None:
+        return "This is not a URI: square brackets belong around an IPv6 address (RFC 3986 section 3.2.2)."
     if "." not in scheme:
         return (
             "A private-use scheme must be a domain name that you control, in reverse order, so it has a dot: "

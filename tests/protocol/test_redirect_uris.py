@@ -17,6 +17,7 @@ NO_DOT = (
     "A private-use scheme must be a domain name that you control, in reverse order, so it has a dot: "
     "com.example.app:/callback (RFC 8252 section 7.1). For the web use https://."
 )
+BRACKETS = "This is not a URI: square brackets belong around an IPv6 address (RFC 3986 section 3.2.2)."
 NO_PATH = "A redirect URI needs a path behind its scheme."
 NO_HOST = "This is not a URL with a host: https://app.example/callback is the form."
 USERINFO = "A redirect URI must not hold a user name or password before its host; remove the part up to @."
@@ -116,6 +117,8 @@ REFUSED = [
     ("urn:ietf:wg:oauth:2.0:oob", NO_DOT),
     ("localhost:8000/cb", NO_DOT),
     ("com.example.app:", NO_PATH),
+    ("com.example.app://[", BRACKETS),
+    ("com.example.app://a]/cb", BRACKETS),
     # Authority
     ("https:app.example/cb", NO_HOST),
     ("https:/app.example/cb", NO_HOST),
