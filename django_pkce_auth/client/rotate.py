@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.db import models, router
+from django.db import models, router, transaction
 from django.db.models import Value
 from django.db.models.functions import Cast
 
@@ -25,15 +25,22 @@ def encrypted_columns() -> list[tuple[type[models.Model], list[str]]]:
     return found
 
 
-def rotate_all(*, batch: int) -> Iterator[Counter[str]]:
-    """Go through all rows in steps of ``batch`` and yield what each step did: rotated, current, unreadable.
+def count_rows() -> int:
+    """Return how many rows ``rotate_all`` goes through."""
+    return sum(model._default_manager.using(router.db_for_write(model)).count() for model, _ in encrypted_columns())
+
+
+def rotate_all(*, batch: int) -> Iterator[tuple[int, Counter[str]]]:
+    """Go through all rows in steps of ``batch``; yield how many each step read and what became of their texts.
+
+    A text is rotated, current (the first key opens it already) or unreadable.
 
     It can be ended at any moment and begun again: what the first key opens already is left as it is.
     """
     for model, names in encrypted_columns():
         last: Any = None
         while rows := _rows(model, names, last, batch):
-            yield _rotate_rows(model, names, rows)
+            yield len(rows), _rotate_rows(model, names, rows)
             last = rows[-1][0]
 
 
@@ -47,10 +54,12 @@ def _rows(model: type[models.Model], names: list[str], last: Any, batch: int) ->
 
 def _rotate_rows(model: type[models.Model], names: list[str], rows: list[tuple[Any, ...]]) -> Counter[str]:
     done: Counter[str] = Counter()
-    for pk, *texts in rows:
-        for name, stored in zip(names, texts, strict=True):
-            if stored:
-                done[_rotate_one(model, pk, name, stored)] += 1
+    # One commit for a step: a database waits for its disk at each.
+    with transaction.atomic(using=router.db_for_write(model)):
+        for pk, *texts in rows:
+            for name, stored in zip(names, texts, strict=True):
+                if stored:
+                    done[_rotate_one(model, pk, name, stored)] += 1
     return done
 
 

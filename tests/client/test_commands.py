@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -13,6 +14,8 @@ from django.db import connection as database
 from django.utils import timezone
 
 from django_pkce_auth.client.models import Connection
+from django_pkce_auth.client.rotate import rotate_all
+from django_pkce_auth.management import progress
 from django_pkce_auth.transport import Answer
 from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_URL, Acme, error
 
@@ -49,6 +52,40 @@ def test_refresh_counts_what_is_broken_and_what_can_not_be_reached(alice: Any, a
     assert "1 could not be reached" in run("pkce_refresh", "--due")
 
 
+def test_refresh_goes_on_behind_a_provider_that_left_the_settings(alice: Any, acme: Acme) -> None:
+    add(alice, subject="1", minutes=-2)
+    Connection.objects.update(provider="gone")
+    due = add(alice, subject="2", minutes=-1)
+    assert run("pkce_refresh", "--due") == "1 refreshed, 0 need their user to reconnect, 1 could not be reached."
+    due.refresh_from_db()
+    assert due.raw_access_token == ACCESS_TOKEN
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("rich", [True, False])
+@pytest.mark.parametrize("command", [("pkce_refresh", "--due"), ("pkce_rotate_keys", "--batch", "1")])
+def test_person_who_looks_on_sees_how_far_it_is(
+    command: tuple[str, ...], rich: bool, alice: Any, acme: Acme, monkeypatch: Any
+) -> None:
+    for number in range(3):
+        add(alice, subject=str(number), minutes=-1)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+    if not rich:
+        monkeypatch.setitem(sys.modules, "rich.progress", None)
+    out = Terminal()
+    call_command(*command, stdout=out, stderr=StringIO())
+    assert "3 of 3" in out.getvalue()
+
+
+def test_log_of_cron_gets_one_line(alice: Any, acme: Acme) -> None:
+    add(alice, subject="1", minutes=-1)
+    assert "\n" not in run("pkce_refresh", "--due")
+
+
 def stored_texts() -> list[str]:
     with database.cursor() as cursor:
         cursor.execute("SELECT access_token, refresh_token FROM pkce_auth_connection")
@@ -70,6 +107,19 @@ def test_rotation_is_not_done_twice(connection: Connection, pkce_auth: Any, sett
     before = stored_texts()
     assert run("pkce_rotate_keys").startswith("0 re-encrypted, 2 had the first key already")
     assert stored_texts() == before
+
+
+def test_rotation_that_was_ended_half_way_goes_on(alice: Any, pkce_auth: Any, settings: Any) -> None:
+    for number in range(5):
+        add(alice, subject=str(number), minutes=60)
+    new = Fernet.generate_key().decode()
+    pkce_auth(ENCRYPTION_KEYS=[new, *settings.PKCE_AUTH["ENCRYPTION_KEYS"]])
+    steps = rotate_all(batch=2)
+    assert next(steps) == (2, {"rotated": 4})
+    steps.close()
+    assert run("pkce_rotate_keys").startswith("6 re-encrypted, 4 had the first key already")
+    pkce_auth(ENCRYPTION_KEYS=[new])
+    assert {row.raw_access_token for row in Connection.objects.all()} == {"old"}
 
 
 def test_rotation_says_what_no_key_opens_and_leaves_it(connection: Connection, pkce_auth: Any) -> None:

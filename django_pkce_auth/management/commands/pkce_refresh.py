@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from ...client.errors import ProviderUnavailable, ReconnectRequired
+from ...client.errors import ConnectError, ReconnectRequired
 from ...client.models import Connection
 from ..progress import progress
 
@@ -30,9 +30,9 @@ class Command(BaseCommand):
         end = None if max_seconds is None else time.monotonic() + max_seconds
         done: Counter[str] = Counter()
         ahead = timezone.now() + timedelta(seconds=within)
-        due = Connection.objects.due(ahead).values_list("pk", flat=True)
-        with progress(self.stdout, "connections") as tell:
-            for pk in due.iterator():
+        due = list(Connection.objects.due(ahead).values_list("pk", flat=True))
+        with progress(self.stdout, "connections", total=len(due)) as tell:
+            for pk in due:
                 done[self._refresh(pk, within)] += 1
                 tell(done.total())
                 if end is not None and time.monotonic() > end:
@@ -50,7 +50,8 @@ class Command(BaseCommand):
             connection.access_token(now=timezone.now() + timedelta(seconds=max(0, within - 60)))
         except ReconnectRequired:
             return "needs_reconnect"
-        except ProviderUnavailable as error:
-            self.stderr.write(str(error))
+        except ConnectError as error:
+            # Also where the settings no longer have the provider: the others must not wait for that.
+            self.stderr.write(f"Connection {pk}: {error}")
             return "unavailable"
         return "refreshed"

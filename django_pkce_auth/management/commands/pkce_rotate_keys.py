@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ...client.rotate import rotate_all
+from ...client.rotate import count_rows, rotate_all
 from ..progress import progress
 
 
@@ -22,10 +22,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
         done: Counter[str] = Counter()
-        with progress(self.stdout, "texts") as tell:
-            for step in rotate_all(batch=max(1, batch)):
+        rows = 0
+        with progress(self.stdout, "rows", total=count_rows()) as tell:
+            for read, step in rotate_all(batch=max(1, batch)):
                 done += step
-                tell(done.total())
+                rows += read
+                tell(rows)
         self.stdout.write(
             f"{done['rotated']:,} re-encrypted, {done['current']:,} had the first key already, "
             f"{done['unreadable']:,} that no key opens."
