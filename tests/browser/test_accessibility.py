@@ -99,6 +99,38 @@ def test_keyboard_alone_is_enough_to_untick_and_to_allow(visitor: Visitor) -> No
     visitor.look_at(page)
 
 
+def tab_to(page: Page, words: str) -> None:
+    """Press Tab until the focus is on what begins with ``words``; it must be seen on the way wherever it is."""
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached = page.evaluate("document.activeElement.textContent.trim()")
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", f"nobody sees that {reached} has the focus"
+        if reached.startswith(words):
+            return
+    raise AssertionError(f"no Tab leads to {words}")
+
+
+def test_keyboard_alone_is_enough_to_connect_and_to_disconnect(visitor: Visitor) -> None:
+    visitor.log_in_at_app()
+    page = visitor.page
+    page.goto(f"{visitor.demo.app_url}/connect/")
+    tab_to(page, CONNECT)
+    page.keyboard.press("Enter")
+    visitor.log_in_at_server()
+    expect(page.get_by_role("button", name="Deny", exact=True)).to_be_visible()
+    visitor.look_at(page)
+    tab_to(page, "Allow")
+    page.keyboard.press("Enter")
+    expect(page.locator(".pkce-list > li")).to_have_count(1)
+    tab_to(page, "Disconnect")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Disconnect your Photo Box account?")).to_be_visible()
+    tab_to(page, "Disconnect")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("You have not connected an account yet.")).to_be_visible()
+
+
 def test_scope_that_was_unticked_can_be_asked_for_later(visitor: Visitor) -> None:
     page = to_consent(visitor)
     page.get_by_label("See your photos").uncheck()

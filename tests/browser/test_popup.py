@@ -49,7 +49,8 @@ def test_window_that_was_closed_can_be_opened_again(visitor: Visitor) -> None:
     window = open_window(visitor)
     window.close()
     with visitor.page.expect_popup() as opened:
-        visitor.page.get_by_role("button", name=IN_A_WINDOW).click()
+        visitor.page.get_by_role("button", name=IN_A_WINDOW).focus()
+        visitor.page.keyboard.press("Enter")
     visitor.log_in_at_server(opened.value)
     with opened.value.expect_event("close"):
         visitor.decide("Allow", opened.value)
