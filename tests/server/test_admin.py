@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -102,6 +103,7 @@ def test_confidential_client_is_registered_and_its_secret_works(root: Browser, s
 
 
 def test_secret_is_in_one_response_and_nowhere_else(root: Browser, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "django.template")
     response = root.post(ADD, FORM)
     (secret,) = SECRET.findall(response.content.decode())
     assert "no-store" in response["Cache-Control"]
@@ -120,6 +122,7 @@ def test_secret_is_in_one_response_and_nowhere_else(root: Browser, caplog: pytes
     for text in (str(list(LogEntry.objects.values())), str([row.get_decoded() for row in Session.objects.all()])):
         assert secret not in text
     assert secret not in str(root.cookies)
+    assert "<a client secret>" in caplog.text
     assert secret not in caplog.text
 
 

@@ -34,6 +34,15 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 
+class _ShownOnce(str):
+    """A secret for a page. Django's log of a name that a template doesn't find has the repr of all that was given."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<a client secret>"
+
+
 @admin.register(Client)
 class ClientAdmin(ModelAdmin):
     form = ClientForm
@@ -123,7 +132,7 @@ class ClientAdmin(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "client": client,
-            "client_secret": add_secret(client, now=timezone.now()),
+            "client_secret": _ShownOnce(add_secret(client, now=timezone.now())),
             "opts": self.opts,
             "change_url": reverse("admin:pkce_auth_client_change", args=[client.pk]),
         }
