@@ -175,6 +175,7 @@ def test_client_role_leaves_no_secret_readable(
     everything.check()
 
 
+@pytest.mark.leaks_on_purpose
 def test_the_look_would_find_a_secret(everything: Everything, app: App) -> None:
     """The test above is worth something: a secret in a column, in hexadecimal too, or in a log line is found."""
     assert app.secret

@@ -144,6 +144,7 @@ def test_tokens_are_shown_by_fingerprint_under_their_family(root: Browser, token
         assert stored[:12] not in root.get(f"{ADMIN}/{model}/?family__id__exact=0").content.decode()
 
 
+@pytest.mark.leaks_on_purpose  # the token is what is typed into the search
 @pytest.mark.parametrize("model", ["accesstoken", "refreshtoken"])
 def test_tokens_cannot_be_looked_for(root: Browser, tokens: dict[str, Any], model: str) -> None:
     raw = tokens["access_token" if model == "accesstoken" else "refresh_token"]
