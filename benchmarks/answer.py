@@ -1,4 +1,4 @@
-"""``python -m benchmarks.answer DATABASE FILE COUNT [--profile]``: answer so many of the requests in this process.
+"""``python -m benchmarks.answer DATABASE FILE NAME COUNT [--profile]``: answer so many of the requests in this process.
 
 The WSGI application is called as a server calls it. The database is copied into memory first, so that nothing depends
 on the disk, and chance is a fixed sequence, so that a run can be repeated.
@@ -16,17 +16,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import django
-
 from benchmarks.exchange import load
+from benchmarks.project import start
 
 WARM_UP = 10
 
 
-def main(database: str, file: str, count: int, *, profile: bool) -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+def main(database: str, file: str, name: str, count: int, *, profile: bool) -> None:
     os.environ["BENCH_DATABASE"] = ":memory:"
-    django.setup()
+    start()
     from django.core.wsgi import get_wsgi_application
     from django.db import connection
 
@@ -34,7 +32,7 @@ def main(database: str, file: str, count: int, *, profile: bool) -> None:
     connection.ensure_connection()
     with sqlite3.connect(database) as stored:
         stored.backup(connection.connection)
-    environs = [request.environ() for request in load(Path(file))]
+    environs = [request.environ() for request in load(Path(file), name)]
     vars(random)["_urandom"] = random.Random(6749).randbytes  # noqa: S311
     for environ in environs[:WARM_UP]:
         _answer(application, environ)
@@ -62,4 +60,4 @@ def _answer(application: Any, environ: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), profile="--profile" in sys.argv)
+    main(*sys.argv[1:4], int(sys.argv[4]), profile="--profile" in sys.argv)

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 VERIFIER: Final = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE: Final = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-REDIRECT_URI: Final = "https://app.example/callback"
+HOST: Final = "app.example"
+REDIRECT_URI: Final = f"https://{HOST}/callback"
 ISSUER: Final = "https://server.example"
 SCOPES: Final = {"read": "Read your data", "write": "Change your data"}
 SCOPE: Final = "read write"
@@ -22,6 +23,7 @@ USER: Final = "alice"
 PUBLIC, CONFIDENTIAL, API = "public-app", "confidential-app", "api"
 """The clients of every side; the last is a resource server, which introspects."""
 KINDS: Final = {"public": PUBLIC, "confidential": CONFIDENTIAL}
+FLOW: Final = "flow"
 OPERATIONS: Final = ("guarded-get", "exchange", "refresh", "introspection")
 # Seconds that everything prepared is good for; a slow run must not outlive it.
 LIFETIME: Final = 86400
@@ -63,12 +65,40 @@ class Request:
         }
 
 
-def save(requests: Iterable[Request], path: Path) -> None:
-    path.write_text(json.dumps([asdict(request) for request in requests]))
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The whole of it, for one person who is signed in: the page, Allow, and the exchange."""
+
+    client_id: str
+    secret: str
+    cookie: str
+    authorize: str
+    approval: Mapping[str, str]
+    """What pressing Allow adds to the form's hidden fields."""
+    token: str
 
 
-def load(path: Path) -> list[Request]:
-    return [Request(**members) for members in json.loads(path.read_text())]
+def save(prepared: Mapping[str, Iterable[Request | Flow]], path: Path) -> None:
+    path.write_text(json.dumps({name: [asdict(each) for each in listed] for name, listed in prepared.items()}))
+
+
+def load(path: Path, name: str) -> list[Any]:
+    """Return the requests, or flows, that were prepared under ``name``."""
+    made: Any = Flow if name.startswith(FLOW) else Request
+    return [made(**members) for members in json.loads(path.read_text())[name]]
+
+
+def call(request: Request) -> bytes:
+    """Answer a request in this process, as a server's worker does; return the body of a 200."""
+    from django.core.wsgi import get_wsgi_application
+
+    statuses: list[str] = []
+    response = get_wsgi_application()(request.environ(), lambda status, headers: statuses.append(status))
+    body = b"".join(response)
+    response.close()  # type: ignore[attr-defined]
+    if statuses != ["200 OK"]:
+        raise SystemExit(f"{request.method} {request.path}: {statuses} {body[:500]!r}")
+    return body
 
 
 def token_request(path: str, client_id: str, secret: str, **form: str) -> Request:
@@ -92,6 +122,20 @@ def redeem(path: str, client_id: str, secret: str, code: str) -> Request:
 
 def refresh(path: str, client_id: str, secret: str, refresh_token: str) -> Request:
     return token_request(path, client_id, secret, grant_type="refresh_token", refresh_token=refresh_token)
+
+
+def authorization_query(client_id: str) -> str:
+    return urlencode(
+        {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": REDIRECT_URI,
+            "scope": SCOPE,
+            "state": "af0ifjsldkj",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+        }
+    )
 
 
 def guarded_get(path: str, access_token: str) -> Request:

@@ -44,6 +44,10 @@ class Case:
         return 2 if not SLOW.isdisjoint({(self.side, self.kind), (self.side, self.operation)}) else REQUESTS[self.side]
 
     @property
+    def key(self) -> str:
+        return f"{self.operation}:{self.kind}"
+
+    @property
     def name(self) -> str:
         return f"{self.operation}, {self.kind} client" if self.kind != "public" else self.operation
 
@@ -60,18 +64,18 @@ def profile(case: Case) -> None:
     with tempfile.TemporaryDirectory() as directory:
         _prepare(case, directory, WARM_UP + case.count)
         command = [*_python(case), "-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests"]
-        subprocess.run([*command, str(case.count), "--profile"], env=_environment(case), cwd=ROOT, check=True)
+        subprocess.run([*command, case.key, str(case.count), "--profile"], env=_environment(case), cwd=ROOT, check=True)
 
 
 def _prepare(case: Case, directory: str, count: int) -> None:
-    command = [*_python(case), "-m", "benchmarks.prepare", case.operation, case.kind, str(count)]
+    command = [*_python(case), "-m", "benchmarks.prepare", f"{directory}/requests", f"{case.key}:{count}"]
     environment = _environment(case) | {"BENCH_DATABASE": f"{directory}/db"}
-    subprocess.run([*command, f"{directory}/requests"], env=environment, cwd=ROOT, check=True)
+    subprocess.run(command, env=environment, cwd=ROOT, check=True)
 
 
 def _count(case: Case, directory: str, count: int) -> int:
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/{count}", *_python(case)]
-    command += ["-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests", str(count)]
+    command += ["-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests", case.key, str(count)]
     done = subprocess.run(command, env=_environment(case), cwd=ROOT, capture_output=True, text=True, check=False)
     found = _COLLECTED.search(done.stderr)
     if done.returncode or found is None:

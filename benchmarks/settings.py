@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 SIDE = os.environ["BENCH_SIDE"]
@@ -17,6 +18,8 @@ _side: Any = import_module(f"benchmarks.sides.{SIDE}.project")
 DEBUG = False
 SECRET_KEY = "for benchmarks only, and the same on every side of them"
 ALLOWED_HOSTS = ["server.example", "127.0.0.1"]
+# As behind a proxy that speaks TLS.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 USE_TZ = True
 TIME_ZONE = "UTC"
 ROOT_URLCONF = f"benchmarks.sides.{SIDE}.urls"
@@ -31,7 +34,7 @@ if _DATABASE.startswith("postgres:"):
         "PORT": os.environ.get("PGPORT", "5432"),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "OPTIONS": {"application_name": f"bench_{SIDE}"},
+        "OPTIONS": {"application_name": f"bench_{os.environ.get('BENCH_CONNECTION', SIDE)}"},
     }
 else:
     _NAMED = {"ENGINE": "django.db.backends.sqlite3", "NAME": _DATABASE}
@@ -59,6 +62,7 @@ MIDDLEWARE = (
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -68,4 +72,11 @@ TEMPLATES = [
         },
     }
 ]
+# Faults are told on standard error; nobody gets mail.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"django.request": {"handlers": ["console"], "level": "ERROR"}},
+}
 vars().update(_side.SETTINGS)

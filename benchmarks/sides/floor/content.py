@@ -20,6 +20,7 @@ from benchmarks.exchange import (
     SCOPE,
     USER,
     Request,
+    call,
     guarded_get,
     redeem,
     refresh,
@@ -29,6 +30,8 @@ from benchmarks.exchange import (
 from .models import AccessToken, Client, Code, Family, RefreshToken
 
 TOKEN = "/oauth/token"
+AUTHORIZE = "/oauth/authorize"
+APPROVAL = {"decision": "approve"}
 
 
 def populate() -> dict[str, str]:
@@ -58,7 +61,7 @@ def prepare(operation: str, kind: str, count: int, secrets: dict[str, str]) -> l
 
 def codes(client_id: str, count: int) -> list[str]:
     ends = timezone.now() + timedelta(seconds=LIFETIME)
-    client, user = Client.objects.get(client_id=client_id), get_user_model().objects.get()
+    client, user = Client.objects.get(client_id=client_id), get_user_model().objects.get(username=USER)
     raw = [random.token_urlsafe(32) for _ in range(count)]
     Code.objects.bulk_create(
         Code(
@@ -78,7 +81,7 @@ def codes(client_id: str, count: int) -> list[str]:
 def tokens(client_id: str, count: int) -> list[tuple[str, str]]:
     """Make ``count`` sessions; return the access and the refresh token of each."""
     now = timezone.now()
-    client, user = Client.objects.get(client_id=client_id), get_user_model().objects.get()
+    client, user = Client.objects.get(client_id=client_id), get_user_model().objects.get(username=USER)
     families = Family.objects.bulk_create(
         Family(client=client, user=user, created_at=now, scope=SCOPE) for _ in range(count)
     )
@@ -90,6 +93,26 @@ def tokens(client_id: str, count: int) -> list[tuple[str, str]]:
         RefreshToken(family=each, digest=_digest(other), **ends) for each, (_, other) in pairs
     )
     return raw
+
+
+def one_session(secrets: dict[str, str]) -> None:
+    """Let the floor itself issue one session."""
+    (raw,) = codes(PUBLIC, 1)
+    call(redeem(TOKEN, PUBLIC, "", raw))
+
+
+def columns_of_session(user: str) -> dict[str, dict[str, str]]:
+    """Return what differs in the rows of session number ``i``, as SQL; ``user`` is the key of its user."""
+    return {
+        Family._meta.db_table: {"id": "i + 1", "user_id": user},
+        AccessToken._meta.db_table: {"family_id": "i + 1", "digest": "sha256(('at' || i)::bytea)"},
+        RefreshToken._meta.db_table: {"family_id": "i + 1", "digest": "sha256(('rt' || i)::bytea)"},
+    }
+
+
+def raw_tokens(session: int) -> tuple[str, str]:
+    """Return the access and the refresh token of a session that ``columns_of_session`` made."""
+    return f"at{session}", f"rt{session}"
 
 
 def _digest(raw: str) -> bytes:

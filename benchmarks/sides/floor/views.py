@@ -6,16 +6,19 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
+from django.contrib.auth.decorators import login_required
 from django.db import connection, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from benchmarks.exchange import ISSUER
+from benchmarks.exchange import HOST, ISSUER, SCOPES
 
 _LIVE = """
     SELECT a.created_at, a.expires_at, f.scope, c.client_id, u.id, u.username
@@ -41,6 +44,19 @@ _REFRESH = """
     WHERE r.digest = %s AND r.expires_at > %s AND r.superseded_at IS NULL
       AND f.revoked_at IS NULL AND c.disabled_at IS NULL AND u.is_active
 """
+_ASKING = """
+    SELECT c.id, c.name, c.redirect_uri, c.scope, k.scope
+    FROM floor_client c LEFT JOIN floor_consent k ON k.client_id = c.id AND k.user_id = %s
+    WHERE c.client_id = %s AND c.disabled_at IS NULL
+"""
+_NEW_CODE = """
+    INSERT INTO floor_code (digest, client_id, user_id, expires_at, code_challenge, redirect_uri, scope)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+_CONSENT = """
+    INSERT INTO floor_consent (user_id, client_id, scope, created_at) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (user_id, client_id) DO UPDATE SET scope = excluded.scope
+"""
 _FAMILY = "INSERT INTO floor_family (client_id, user_id, created_at, scope) VALUES (%s, %s, %s, %s) RETURNING id"
 _CLAIM = "UPDATE floor_code SET family_id = %s WHERE digest = %s AND family_id IS NULL"
 _SUPERSEDE = "UPDATE floor_refreshtoken SET superseded_at = %s WHERE digest = %s AND superseded_at IS NULL"
@@ -61,6 +77,36 @@ def me(request: HttpRequest) -> HttpResponse:
     if "read" not in row[2].split():
         return _refused(403, "insufficient_scope")
     return JsonResponse({"sub": str(row[4]), "username": row[5]})
+
+
+@login_required
+def authorize(request: HttpRequest) -> HttpResponse:
+    """The page, and the answer to it; what is asked is checked anew each time."""
+    asked = request.GET
+    with connection.cursor() as cursor:
+        cursor.execute(_ASKING, [request.user.pk, asked.get("client_id", "")])
+        row = cursor.fetchone()
+    if row is None or asked.get("redirect_uri") != row[2]:
+        return HttpResponse("The link is wrong.", status=400)
+    client, name, redirect_uri, allowed, consented = row
+    scopes = asked.get("scope", "").split()
+    challenge = asked.get("code_challenge", "")
+    if asked.get("response_type") != "code" or asked.get("code_challenge_method") != "S256" or len(challenge) != 43:
+        return _back(redirect_uri, asked, error="invalid_request")
+    if not scopes or not set(scopes) <= set(allowed.split()):
+        return _back(redirect_uri, asked, error="invalid_scope")
+    if request.method != "POST":
+        shown = {"client": {"name": name}, "scopes": [SCOPES[each] for each in scopes], "host": HOST}
+        return render(request, "benchmarks/authorize.html", shown)
+    if request.POST.get("decision") != "approve":
+        return _back(redirect_uri, asked, error="access_denied")
+    now, code, user, scope = timezone.now(), secrets.token_urlsafe(32), request.user.pk, " ".join(scopes)
+    ends = _stored(now + timedelta(minutes=1))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_NEW_CODE, [_digest(code), client, user, ends, challenge, redirect_uri, scope])
+        if consented != scope:
+            cursor.execute(_CONSENT, [user, client, scope, _stored(now)])
+    return _back(redirect_uri, asked, code=code)
 
 
 @csrf_exempt
@@ -157,6 +203,12 @@ def _issue(cursor: Any, family: int, scope: str, now: datetime) -> HttpResponse:
             "refresh_token": refresh_token,
             "scope": scope,
         }
+    )
+
+
+def _back(redirect_uri: str, asked: Mapping[str, Any], **parameters: str) -> HttpResponse:
+    return HttpResponseRedirect(
+        redirect_uri + "?" + urlencode(parameters | {"state": asked.get("state", ""), "iss": ISSUER})
     )
 
 

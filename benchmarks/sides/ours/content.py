@@ -19,6 +19,7 @@ from benchmarks.exchange import (
     SCOPE,
     USER,
     Request,
+    call,
     guarded_get,
     redeem,
     refresh,
@@ -29,6 +30,8 @@ from django_pkce_auth.server.clients import add_secret, set_redirect_uris
 from django_pkce_auth.server.models import AccessToken, AuthorizationCode, Client, RefreshToken, TokenFamily
 
 TOKEN = "/oauth/token"
+AUTHORIZE = "/oauth/authorize"
+APPROVAL = {"decision": "approve"}
 
 
 def populate() -> dict[str, str]:
@@ -99,4 +102,28 @@ def _client(client_id: str) -> Client:
 
 
 def _user() -> Any:
-    return get_user_model().objects.get()
+    return get_user_model().objects.get(username=USER)
+
+
+def one_session(secrets: dict[str, str]) -> None:
+    """Let the package itself issue one session."""
+    (raw,) = codes(PUBLIC, 1)
+    call(redeem(TOKEN, PUBLIC, "", raw))
+
+
+def columns_of_session(user: str) -> dict[str, dict[str, str]]:
+    """Return what differs in the rows of session number ``i``, as SQL; ``user`` is the key of its user."""
+    return {
+        TokenFamily._meta.db_table: {"id": "i + 1", "user_id": user},
+        AccessToken._meta.db_table: {"family_id": "i + 1", "digest": _stored(ACCESS_TOKEN)},
+        RefreshToken._meta.db_table: {"family_id": "i + 1", "digest": _stored(REFRESH_TOKEN)},
+    }
+
+
+def _stored(prefix: str) -> str:
+    return f"sha256(('{prefix}' || i)::bytea)"
+
+
+def raw_tokens(session: int) -> tuple[str, str]:
+    """Return the access and the refresh token of a session that ``columns_of_session`` made."""
+    return f"{ACCESS_TOKEN}{session}", f"{REFRESH_TOKEN}{session}"

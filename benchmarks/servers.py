@@ -1,0 +1,195 @@
+"""``python -m benchmarks.servers``: CPU a request, of workers and database backends, under gunicorn on PostgreSQL.
+
+Every side is served at once, by two workers with connections that persist; a round sends each of them the same number
+of each operation in turn. What counts is the median of the rounds. Wall time is not looked at: it says more about the
+machine's other work than about ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.database import connect, database
+from benchmarks.exchange import FLOW, KINDS, OPERATIONS
+from benchmarks.report import Ratios, show
+from benchmarks.sides import SIDES, python_of
+
+ROOT = Path(__file__).resolve().parents[1]
+TICKS = os.sysconf("SC_CLK_TCK")
+CONNECTIONS = (1, 8)
+# An introspection is the resource server's and a guarded GET nobody's: the client's type plays no part in them.
+CASES = (
+    *(f"{operation}:public" for operation in OPERATIONS),
+    "exchange:confidential",
+    "refresh:confidential",
+    *(f"{FLOW}:{kind}" for kind in KINDS),
+)
+GOALS = {"exchange": 1.3, "refresh": 1.3, "introspection": 1.3, "guarded-get": 1.3, FLOW: 1.25}
+AGAINST_TOOLKIT = {
+    **{f"{operation}:public": 4.0 for operation in ("exchange", "refresh")},
+    "guarded-get:public": 2.5,
+    "flow:public": 2.0,
+    "exchange:confidential": 80.0,
+    "refresh:confidential": 80.0,
+    "introspection:public": 80.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A side that answers, with what was prepared for it."""
+
+    side: str
+    port: int
+    pid: int
+    database: str
+    requests: Path
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that its processes, and the database's for it, have used so far."""
+        with connect() as server:
+            backends = server.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [self.database]).fetchall()
+        return sum(map(_seconds, [self.pid, *_children(self.pid), *(pid for (pid,) in backends)]))
+
+    def send(self, case: str, first: int, count: int, connections: int) -> float:
+        """Return the seconds of CPU a request."""
+        before = self.cpu()
+        command = [sys.executable, "-m", "benchmarks.load", str(self.port), str(self.requests), case]
+        subprocess.run([*command, str(first), str(count), str(connections)], cwd=ROOT, check=True)
+        return (self.cpu() - before) / count
+
+
+def _seconds(pid: int) -> float:
+    """Return what a process and the children that it has waited for used, user and system time."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICKS
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@contextmanager
+def serve(side: str, counts: dict[str, int]) -> Iterator[Served]:
+    """Prepare so many requests of each case, and answer them under gunicorn."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        name = stack.enter_context(database(f"servers_{side}"))
+        python = python_of(side) or ""
+        environment = os.environ | {
+            "BENCH_SIDE": side,
+            "BENCH_DATABASE": name,
+            "BENCH_MIDDLEWARE": "pages",
+            "PYTHONPATH": str(ROOT),
+        }
+        wanted = [f"{case}:{count}" for case, count in counts.items()]
+        prepared = directory / "requests"
+        prepare = [python, "-m", "benchmarks.prepare", str(prepared), *wanted]
+        subprocess.run(prepare, env=environment, cwd=ROOT, check=True)
+        with connect(name.removeprefix("postgres:")) as connection:
+            connection.execute("VACUUM ANALYZE")
+        port = _free_port()
+        command = [python, "-m", "gunicorn", "benchmarks.wsgi:application", "--bind", f"127.0.0.1:{port}"]
+        command += ["--workers", "2", "--worker-class", "gthread", "--threads", "4", "--keep-alive", "60"]
+        server = subprocess.Popen([*command, "--log-level", "warning"], env=environment, cwd=ROOT)
+        stack.callback(server.wait, 20)
+        stack.callback(server.terminate)
+        _wait_for(port)
+        yield Served(side, port, server.pid, name.removeprefix("postgres:"), prepared)
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(200):
+        with socket.socket() as asking:
+            if asking.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit("the server did not start")
+
+
+def requests_a_round(side: str, case: str, count: int) -> int:
+    """Return how many; few where a client's secret goes through PBKDF2, some 0.2 s each."""
+    if side == "toolkit" and (case.endswith(":confidential") or case.startswith("introspection")):
+        return max(count // 20, 8)
+    return count // 3 if case.startswith(FLOW) else count
+
+
+def compare(sides: list[str], cases: list[str], rounds: int, count: int) -> Ratios:
+    taken: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with ExitStack() as stack:
+        served = []
+        for side in sides:
+            # One round more, to warm up.
+            sends = len(CONNECTIONS) * (rounds + 1)
+            counts = {case: sends * requests_a_round(side, case, count) for case in cases}
+            served.append(stack.enter_context(serve(side, counts)))
+        for turn in range(rounds + 1):
+            for case in cases:
+                for place, connections in enumerate(CONNECTIONS):
+                    for one in served:
+                        many = requests_a_round(one.side, case, count)
+                        first = (turn * len(CONNECTIONS) + place) * many
+                        cpu = one.send(case, first, many, connections)
+                        if turn:
+                            taken[named(case, connections), one.side].append(cpu)
+            print(f"round {turn} of {rounds}", flush=True)
+    goals = {named(case, connections): GOALS[case.partition(":")[0]] for case in cases for connections in CONNECTIONS}
+    ratios = Ratios("CPU a request", unit="ms", goals=goals)
+    for (name, side), figures in taken.items():
+        ratios.add(name, side, median(figures) * 1000)
+    return ratios
+
+
+def named(case: str, connections: int) -> str:
+    return f"{case.replace(':', ', ')}, {connections} connection{'s' if connections > 1 else ''}"
+
+
+def against_others(ratios: Ratios, cases: list[str]) -> list[str]:
+    """Return a line for each case: how many times cheaper ours is than each of the others."""
+    lines = []
+    for case in cases:
+        for connections in CONNECTIONS:
+            row = ratios.rows[named(case, connections)]
+            for side in ("toolkit", "authlib"):
+                if side in row and "ours" in row:
+                    goal = AGAINST_TOOLKIT.get(case) if side == "toolkit" else None
+                    wanted = f", goal {goal}" if goal else ""
+                    lines.append(f"{named(case, connections):50} {side}: {row[side] / row['ours']:.1f} times{wanted}")
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", action="append", choices=SIDES)
+    parser.add_argument("--case", action="append", choices=CASES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--count", type=int, default=400, help="requests of a case in each round")
+    options = parser.parse_args(arguments)
+    sides = options.side or [side for side in SIDES if python_of(side)]
+    cases = list(options.case or CASES)
+    ratios = compare(sides, cases, options.rounds, options.count)
+    show(ratios, "servers")
+    print("\n".join(against_others(ratios, cases)))
+    print("\n".join(ratios.missed()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class AuthlibSide(AppConfig):
+    name = "benchmarks.sides.authlib"
+    label = "authlib_site"
