@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
 from .errors import INVALID_REQUEST, OAuthError
+from .grant_types import DEVICE_CODE
 from .parameters import Parameters
 from .scopes import format_scope, parse_scope
 from .token import Pairs
 
-DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 AUTHORIZATION_PENDING: Final = "authorization_pending"
 SLOW_DOWN: Final = "slow_down"
 EXPIRED_TOKEN: Final = "expired_token"  # noqa: S105  (an error code)

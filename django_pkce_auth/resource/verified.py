@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -23,10 +23,12 @@ from django.utils.functional import SimpleLazyObject
 
 from .. import conf
 from ..secrets import digest
-from ..server.live_tokens import LiveToken
 from ..server.models import Client
 from ..signals import family_revoked
-from .grant import Grant
+
+if TYPE_CHECKING:
+    from ..server.live_tokens import LiveToken
+    from .grant import Grant
 
 logger = logging.getLogger("django_pkce_auth.resource")
 
@@ -49,6 +51,8 @@ def recall(raw_token: str, *, settings: conf.Settings, now: datetime) -> Grant |
     # By our own clock, whatever the cache makes of a time-out.
     if abs(now.timestamp() - entry["at"]) >= lifetime.total_seconds() or now.timestamp() >= entry["ends"]:
         return None
+    from .grant import Grant
+
     return Grant(
         client_id=entry["client_id"],
         scopes=tuple(entry["scopes"]),

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from ..protocol.grant_types import GRANT_TYPES
 from ..protocol.redirect_uris import problem
 from ..protocol.scopes import is_scope_token
 from ..resource_registry import ResourceRegistry, absolute_identifier
 from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generate
-from .grants import GRANTS
 from .models import Client, ClientSecret, RedirectURI
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
@@ -85,16 +85,16 @@ def clean_grant_types(names: Iterable[str], *, public: bool) -> str:
     """Return the grant types, separated by single spaces; raises ValidationError for one that the client can't use."""
     wanted = set(names)
     for name in sorted(wanted):
-        if name not in GRANTS:
+        if name not in GRANT_TYPES:
             raise ValidationError(
                 _("%(name)s is no grant type of this server; known are: %(known)s.")
-                % {"name": name[:100], "known": " ".join(GRANTS)}
+                % {"name": name[:100], "known": " ".join(GRANT_TYPES)}
             )
     if public and "client_credentials" in wanted:
         raise ValidationError(_("A public client has no identity of its own, so it can't use client_credentials."))
     if not wanted - {"refresh_token"}:
         raise ValidationError(_("A client needs a grant type to get its first token by."))
-    return " ".join(name for name in GRANTS if name in wanted)
+    return " ".join(name for name in GRANT_TYPES if name in wanted)
 
 
 def clean_web_origins(lines: str | Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import include, path, re_path
 
+from django_pkce_auth.protocol.grant_types import GRANT_TYPES
 from django_pkce_auth.protocol.metadata import ServerMetadata, well_known_urls
 from django_pkce_auth.server.grants import GRANTS
 from django_pkce_auth.server.views.metadata import metadata
@@ -168,3 +169,8 @@ def test_urls_follow_where_the_project_includes_them(settings: Any) -> None:
     settings.ROOT_URLCONF = __name__
     settings.PKCE_AUTH = settings.PKCE_AUTH | {"ISSUER": "https://testserver/sso"}
     assert document(f"{URL}/sso")["token_endpoint"] == "https://testserver/sso/oauth/token"
+
+
+def test_every_grant_type_that_a_client_can_have_is_answered() -> None:
+    """The names stand apart from what answers them, which a project's start does not load."""
+    assert tuple(GRANTS) == GRANT_TYPES

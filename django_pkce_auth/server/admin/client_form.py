@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ... import conf
-from ...protocol.device import DEVICE_CODE
+from ...protocol.grant_types import DEVICE_CODE
 from ...secrets import generate
 from ..clients import (
     clean_client_id,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
-from ...protocol.device import DEVICE_CODE
+from ...protocol.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, REFRESH_TOKEN
 from ...protocol.parameters import Parameters
 from ...protocol.token import TokenResponse
 from .authorization_code import exchange_code
@@ -24,8 +24,8 @@ class Grant(Protocol):
 
 
 GRANTS: Mapping[str, Callable[..., TokenResponse] | Grant] = {
-    "authorization_code": exchange_code,
-    "refresh_token": exchange_refresh_token,
-    "client_credentials": exchange_client_credentials,
+    AUTHORIZATION_CODE: exchange_code,
+    REFRESH_TOKEN: exchange_refresh_token,
+    CLIENT_CREDENTIALS: exchange_client_credentials,
     DEVICE_CODE: exchange_device_code,
 }

@@ -17,8 +17,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from ... import conf
 from ...outages import page_during_outages
-from ...protocol.device import DEVICE_CODE, DeviceAuthorizationRequest, read_user_code, show_user_code
+from ...protocol.device import DeviceAuthorizationRequest, read_user_code, show_user_code
 from ...protocol.errors import ACCESS_DENIED, OAuthError
+from ...protocol.grant_types import DEVICE_CODE
 from ...resource_registry import Resource
 from ..authenticate import require_grant_type
 from ..consent import Question, question
