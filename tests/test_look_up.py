@@ -89,7 +89,7 @@ def test_silent_resolver_is_left_at_the_deadline_by_all_who_wait(resolver: Resol
 
     with ThreadPoolExecutor(20) as executor:
         waited = list(executor.map(ask, range(20)))
-    assert max(waited) < 1.5
+    assert max(waited) < 5
     # They waited for one look-up, which is still under way.
     assert resolver.asked == {SILENT: 1}
     assert look_up("fast.example", 443, end=soon(5)) == ["192.0.2.7"]
@@ -130,7 +130,7 @@ def test_request_to_a_silent_name_ends_at_the_deadline(public_only: bool, resolv
     started = time.monotonic()
     with pytest.raises(TransportError, match=r"https://silent\.example did not answer: ConnectTimeout"):
         HttpTransport(deadline=0.3, public_only=public_only).request("GET", f"https://{SILENT}/token")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_process_ends_though_the_resolver_is_silent() -> None:

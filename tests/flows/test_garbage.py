@@ -144,7 +144,9 @@ def test_guarded_api_answers_garbage_with_a_challenge(db: None, path: str, autho
     assert response["WWW-Authenticate"].isascii()
 
 
-@pytest.mark.parametrize("path", ["/oauth/apps", "/oauth/device", "/oauth/device/qr.svg", "/connect/acme/"])
+@pytest.mark.parametrize(
+    "path", ["/oauth/apps", "/oauth/device", "/oauth/device/qr.svg", "/connect/acme/", "/connect/finished"]
+)
 @FUZZ
 @given(query=BODIES, body=BODIES, content_type=CONTENT_TYPES, method=st.sampled_from(["GET", "POST"]))
 def test_pages_for_people_survive_garbage(
