@@ -36,6 +36,7 @@ MIDDLEWARE = [
 ]
 # The strictest works too: pages that are come to from another site are loaded once more from here.
 SESSION_COOKIE_SAMESITE = os.environ.get("EXAMPLE_SESSION_SAMESITE", "Lax")
+SECURE_CROSS_ORIGIN_OPENER_POLICY = os.environ.get("EXAMPLE_OPENER_POLICY", "same-origin")
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 LOGIN_URL = "log_in"
 LOGIN_REDIRECT_URL = "home"

@@ -23,6 +23,7 @@ def open_window(visitor: Visitor) -> Page:
 def test_window_closes_itself_and_the_page_shows_the_connection(visitor: Visitor) -> None:
     window = open_window(visitor)
     visitor.log_in_at_server(window)
+    assert window.evaluate("window.opener") is None
     assert visitor.page.url == f"{visitor.demo.app_url}/"
     with window.expect_event("close"):
         visitor.decide("Allow", window)
@@ -54,6 +55,20 @@ def test_window_that_was_closed_can_be_opened_again(visitor: Visitor) -> None:
     visitor.log_in_at_server(opened.value)
     with opened.value.expect_event("close"):
         visitor.decide("Allow", opened.value)
+    expect(visitor.page.locator("#connected")).to_be_visible()
+
+
+def test_second_click_uses_the_open_window(visitor: Visitor) -> None:
+    window = open_window(visitor)
+    expect(window.get_by_role("heading", name="Log in to Photo Box")).to_be_visible()
+    before = len(visitor.context.pages)
+    visitor.page.get_by_role("button", name=IN_A_WINDOW).click()
+    visitor.page.wait_for_timeout(1000)
+    last = visitor.context.pages[-1]
+    assert len(visitor.context.pages) - before in (0, 1)
+    visitor.log_in_at_server(last)
+    with last.expect_event("close"):
+        visitor.decide("Allow", last)
     expect(visitor.page.locator("#connected")).to_be_visible()
 
 

@@ -19,8 +19,12 @@ CONNECT = "Connect your Photo Box account"
 
 @pytest.fixture
 def demo(prepared: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
-    """Both sites with Strict cookies, the server under a name that makes it another site than the app."""
+    """Both sites with Strict cookies, the server under a name that makes it another site than the app.
+
+    And with an opener policy that keeps nothing apart, as a project may have that opens other windows.
+    """
     monkeypatch.setenv("EXAMPLE_SESSION_SAMESITE", "Strict")
+    monkeypatch.setenv("EXAMPLE_OPENER_POLICY", "unsafe-none")
     for database in prepared.directory.glob("*.sqlite3"):
         shutil.copy(database, tmp_path)
     copy = dataclasses.replace(prepared, directory=tmp_path, server_host="localhost")
@@ -79,3 +83,15 @@ def test_deny_is_told_to_the_user_who_began(visitor: Visitor) -> None:
     expect(visitor.page.get_by_text("You did not allow access")).to_be_visible()
     visitor.look_at(visitor.page)
     expect(visitor.page.get_by_role("link", name="Start again")).to_be_visible()
+
+
+def test_small_window_works_and_can_not_reach_back(visitor: Visitor) -> None:
+    visitor.log_in_at_app()
+    with visitor.page.expect_popup() as opened:
+        visitor.page.get_by_role("button", name="Connect in a small window").click()
+    window = opened.value
+    visitor.log_in_at_server(window)
+    assert window.evaluate("window.opener") is None
+    with window.expect_event("close"):
+        visitor.decide("Allow", window)
+    expect(visitor.page.locator("#connected")).to_contain_text(visitor.demo.server_user.name)

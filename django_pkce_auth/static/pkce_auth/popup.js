@@ -13,7 +13,14 @@ function open() {
   const left = Math.max(0, Math.round(window.screenX + (window.outerWidth - SIZE.width) / 2));
   const top = Math.max(0, Math.round(window.screenY + (window.outerHeight - SIZE.height) / 2));
   const features = `popup,width=${SIZE.width},height=${SIZE.height},left=${left},top=${top}`;
-  return window.open("", "pkce_auth", features);
+  const opened = window.open("", "pkce_auth", features);
+  try {
+    // The provider's pages must not reach back and send this page elsewhere.
+    if (opened) opened.opener = null;
+  } catch {
+    // It was open already and is at the provider, which then has no opener any more.
+  }
+  return opened;
 }
 
 function listen(form, popup) {
