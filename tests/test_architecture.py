@@ -31,6 +31,7 @@ SHARED = {
     "look_up",
     "metrics",
     "outages",
+    "primary",
     "presets",
     "provider_settings",
     "published",
@@ -60,6 +61,7 @@ ROOMS: dict[str, set[str]] = {
     "deadline": {"look_up"},
     "expiry": set(),
     "outages": set(),
+    "primary": set(),
     "published": {"secrets"},
     "encryption": {"protocol", "conf"},
     "transport": {"protocol", "addresses", "deadline", ""},  # "" is the package itself: its version

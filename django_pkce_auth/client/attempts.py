@@ -100,7 +100,7 @@ def _find(state: str | None, browser: str | None, provider: str) -> ConnectAttem
     if browser is None:
         raise AttemptRefused("the browser sent no attempt cookie")
     rows = ConnectAttempt.objects.using(router.db_for_write(ConnectAttempt))
-    attempt = rows.filter(state_digest=digest(state)).first()
+    attempt: ConnectAttempt | None = rows.select_related("user").filter(state_digest=digest(state)).first()
     if attempt is None or attempt.provider != provider:
         raise AttemptRefused("no attempt has this state")
     if not same(attempt.browser_digest, digest(browser)):

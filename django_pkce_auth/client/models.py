@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import DigestField, EncryptedTextField
+from ..primary import Primary, PrimaryManager, PrimaryQuerySet
 from ..protocol.scopes import parse_scope
 from ..provider_settings import PROVIDER_KEYS
 
@@ -48,6 +49,8 @@ class ConnectAttempt(models.Model):
     next_url = models.TextField(default="")
     scope = models.TextField(default="")
 
+    objects = Primary()
+
     class Meta:
         verbose_name = _("connect attempt")
         verbose_name_plural = _("connect attempts")
@@ -78,6 +81,8 @@ class Provider(models.Model):
     rejects_pkce = models.BooleanField(_("rejects PKCE"), default=False, help_text=_("Only if it is known to."))
     extra_authorize_parameters = models.JSONField(_("extra parameters"), default=dict, blank=True)
 
+    objects = Primary()
+
     class Meta:
         verbose_name = _("provider")
         verbose_name_plural = _("providers")
@@ -93,7 +98,7 @@ class Provider(models.Model):
         return {name: value for name, value in found.items() if value not in ("", [], {}, False)}
 
 
-class ConnectionQuerySet(models.QuerySet["Connection"]):
+class ConnectionQuerySet(PrimaryQuerySet):
     def due(self, now: datetime) -> ConnectionQuerySet:
         """Active connections whose access token ends by ``now`` and can be refreshed, the oldest first."""
         ending = self.filter(status=Connection.Status.ACTIVE, access_token_expires_at__lte=now)
@@ -127,7 +132,7 @@ class Connection(models.Model):
     raw_refresh_token = EncryptedTextField(default="", editable=False, db_column="refresh_token")
     metadata = models.JSONField(default=dict, blank=True)
 
-    objects = ConnectionQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(ConnectionQuerySet)()
 
     class Meta:
         verbose_name = _("connection")

@@ -8,6 +8,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.db import router
 from django.utils.translation import gettext as _
 
 from ..protocol.grant_types import GRANT_TYPES
@@ -133,7 +134,7 @@ def add_secret(client: Client, *, raw: str | None = None, now: datetime, using: 
             _("The secret has %(length)s characters; it needs %(minimum)s or more of printable ASCII, all random.")
             % {"length": len(raw), "minimum": MIN_PROVISIONED_CHARACTERS}
         )
-    secrets = ClientSecret.objects.using(using)
+    secrets = ClientSecret.objects.using(using or router.db_for_write(ClientSecret))
     if secrets.filter(digest=digest(raw)).exists():
         raise ValidationError(_("This secret is in use already; generate another one."))
     secrets.create(client=client, digest=digest(raw), created_at=now)

@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import DigestField
+from ..primary import Primary
 from ..protocol.scopes import parse_scope
 from ..secrets import fingerprint
-from .querysets import PrimaryQuerySet
 from .remembered import Remembered
 from .signing_key import SigningKey
 from .validity import identifiers, is_live
@@ -81,7 +81,7 @@ class Client(models.Model):
     disabled_at = models.DateTimeField(_("disabled"), null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True, help_text=_("For your project's own use."))
 
-    objects = PrimaryQuerySet.as_manager()
+    objects = Primary()
 
     class Meta:
         verbose_name = _("client")
@@ -112,6 +112,8 @@ class RedirectURI(models.Model):
     client = models.ForeignKey(Client, models.CASCADE, related_name="redirect_uris")
     uri = models.CharField(max_length=2000)
 
+    objects = Primary()
+
     class Meta:
         verbose_name = _("redirect URI")
         verbose_name_plural = _("redirect URIs")
@@ -128,6 +130,8 @@ class ClientSecret(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
     digest = DigestField(unique=True, editable=False)
+
+    objects = Primary()
 
     class Meta:
         verbose_name = _("client secret")
@@ -150,6 +154,8 @@ class Consent(models.Model):
     updated_at = models.DateTimeField(_("changed"), default=timezone.now)
     scope = models.TextField(_("scopes"))
     resource = models.TextField(_("resources"), default="", blank=True)
+
+    objects = Primary()
 
     class Meta:
         verbose_name = _("consent")
@@ -188,6 +194,8 @@ class TokenFamily(models.Model):
     revoked_reason = models.CharField(_("reason"), max_length=12, choices=Reason.choices, null=True, blank=True)
     scope = models.TextField(_("scopes"))
     resource = models.TextField(_("resources"), null=True, blank=True)
+
+    objects = Primary()
 
     class Meta:
         verbose_name = _("token family")
@@ -230,7 +238,7 @@ class AuthorizationCode(models.Model):
     resource = models.TextField(null=True)
     redirect_uri = models.TextField()
 
-    objects = PrimaryQuerySet.as_manager()
+    objects = Primary()
 
     class Meta:
         verbose_name = _("authorization code")
@@ -261,7 +269,7 @@ class DeviceCode(models.Model):
     scope = models.TextField()
     resource = models.TextField(null=True)
 
-    objects = PrimaryQuerySet.as_manager()
+    objects = Primary()
 
     class Meta:
         verbose_name = _("device code")
@@ -285,7 +293,7 @@ class AccessToken(models.Model):
     scope = models.TextField(_("scopes"), null=True)
     resource = models.TextField(_("resources"), null=True)
 
-    objects = PrimaryQuerySet.as_manager()
+    objects = Primary()
 
     class Meta:
         verbose_name = _("access token")
@@ -320,7 +328,7 @@ class RefreshToken(models.Model):
     retries = models.SmallIntegerField(default=0)
     digest = DigestField(primary_key=True)
 
-    objects = PrimaryQuerySet.as_manager()
+    objects = Primary()
 
     class Meta:
         verbose_name = _("refresh token")

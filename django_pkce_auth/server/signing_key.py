@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import EncryptedTextField
-from .querysets import PrimaryQuerySet
+from ..primary import PrimaryManager, PrimaryQuerySet
 
 
 class SigningKeyQuerySet(PrimaryQuerySet):
@@ -41,7 +41,7 @@ class SigningKey(models.Model):
     public_jwk = models.TextField(_("public key"))
     private_jwk = EncryptedTextField(editable=False)
 
-    objects = SigningKeyQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(SigningKeyQuerySet)()
 
     class Meta:
         verbose_name = _("signing key")

@@ -119,12 +119,16 @@ class FakeProvider:
     def connect(self, browser: TestClient, **fields: str) -> Connection:
         """Walk the whole flow with a signed-in test client; return the connection, or raise AssertionError."""
         self._walk(browser, f"/connect/{self.slug}/", fields)
-        return Connection.objects.filter(provider=self.slug).latest("updated_at")
+        return self._latest()
 
     def log_in(self, browser: TestClient, **fields: str) -> Connection:
         """Log an anonymous test client in through the account; return the connection."""
         self._walk(browser, f"/connect/{self.slug}/login", fields)
-        return Connection.objects.filter(provider=self.slug).latest("updated_at")
+        return self._latest()
+
+    def _latest(self) -> Connection:
+        latest: Connection = Connection.objects.filter(provider=self.slug).latest("updated_at")
+        return latest
 
     def _walk(self, browser: TestClient, start: str, fields: dict[str, str]) -> None:
         begun = browser.post(start, fields)

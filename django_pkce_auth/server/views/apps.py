@@ -43,7 +43,7 @@ def apps(request: HttpRequest) -> HttpResponseBase:
 def _mine(user: Any, client_id: str) -> Consent:
     # PostgreSQL takes no NUL in a text, and some databases compare without regard to case.
     found = Consent.objects.filter(user=user, client__client_id=client_id.replace("\0", "")).select_related("client")
-    consent = found.first()
+    consent: Consent | None = found.first()
     if consent is None or consent.client.client_id != client_id:
         raise Http404("you have not allowed this app anything")
     return consent
