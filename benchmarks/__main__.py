@@ -14,9 +14,11 @@ NAMES: Final = ("instructions", "startup", "servers", "size", "growth", "purge")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=NAMES, default=[])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--short", action="store_true")
     options = parser.parse_args()
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(unknown)}")
     if options.short:
         _run("instructions", ["--short"])
         return
