@@ -1,8 +1,8 @@
 """``python -m benchmarks.growth [TOKENS …]``: what a request costs as the tables grow, on PostgreSQL; ours alone.
 
-Workers on a nearly empty database and on full ones answer in turns; what counts is the median of the rounds, CPU of the
-worker and of its database process. Then every statement is EXPLAINed on the fullest: none may read a whole table that
-grows.
+Workers on a nearly empty database and on full ones answer in turns; what counts is the median of the rounds' ratios, of
+the CPU of the worker and of its database process. Then every statement is EXPLAINed on the fullest: none may read a
+whole table that grows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -95,17 +95,28 @@ def worker(tokens: int, count: int) -> Iterator[Worker]:
                 process.kill()
 
 
-def compare(workers: dict[int, Worker], rounds: int, many: int) -> dict[str, dict[int, float]]:
-    """Return the median seconds of CPU a request, by operation and by tokens."""
-    taken: dict[tuple[str, int], list[float]] = defaultdict(list)
+def compare(workers: dict[int, Worker], rounds: int, many: int) -> dict[str, dict[int, list[float]]]:
+    """Return the seconds of CPU a request in each round, by operation and by tokens."""
+    taken: dict[str, dict[int, list[float]]] = {each: {tokens: [] for tokens in workers} for each in OPERATIONS}
+    order = list(workers)
     for turn in range(rounds + 1):
+        # Nobody is always the first.
+        order.append(order.pop(0))
         for operation in OPERATIONS:
-            for tokens, each in workers.items():
-                cpu = each.cpu(operation, turn * many, many)
+            for tokens in order:
+                cpu = workers[tokens].cpu(operation, turn * many, many)
                 # The first round warms up.
                 if turn:
-                    taken[operation, tokens].append(cpu)
-    return {operation: {tokens: median(taken[operation, tokens]) for tokens in workers} for operation in OPERATIONS}
+                    taken[operation][tokens].append(cpu)
+    return taken
+
+
+def times_empty(row: dict[int, list[float]]) -> dict[int, float]:
+    """Return the median of the rounds' ratios: what else the machine does falls on all of a round."""
+    return {
+        tokens: median(full / empty for full, empty in zip(figures, row[EMPTY], strict=True))
+        for tokens, figures in row.items()
+    }
 
 
 def whole_tables(plan: dict[str, Any], above: str = "") -> set[str]:
@@ -132,29 +143,30 @@ def explain(fullest: Worker) -> list[str]:
     ]
 
 
-def show(medians: dict[str, dict[int, float]]) -> None:
-    table = Table(title="CPU a request as the tables grow, ms (times the empty tables')")
+def show(taken: dict[str, dict[int, list[float]]]) -> None:
+    table = Table(title="CPU a request as the tables grow: median, ms (median of the ratios to the empty tables')")
     table.add_column("")
-    for tokens in next(iter(medians.values())):
+    for tokens in next(iter(taken.values())):
         table.add_column("empty" if tokens == EMPTY else f"{tokens:,} tokens", justify="right")
     table.add_column("goal", justify="right")
-    for operation, row in medians.items():
-        cells = (f"{cpu * 1000:.3f} ({cpu / row[EMPTY]:.2f})" for cpu in row.values())
+    ratios = {operation: times_empty(row) for operation, row in taken.items()}
+    for operation, row in taken.items():
+        cells = (f"{median(cpu) * 1000:.3f} ({ratios[operation][tokens]:.2f})" for tokens, cpu in row.items())
         table.add_row(operation, *cells, f"≤ {GOAL}")
     Console(width=120).print(table)
-    keep("growth", {"unit": "seconds of CPU", "rows": medians})
-    _plot(medians, OUTPUT / "growth.png")
+    keep("growth", {"unit": "seconds of CPU", "rounds": taken, "ratios": ratios})
+    _plot(ratios, OUTPUT / "growth.png")
 
 
-def _plot(medians: dict[str, dict[int, float]], path: Path) -> None:
+def _plot(ratios: dict[str, dict[int, float]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 4), layout="constrained")
-    for operation, row in medians.items():
-        axes.plot(list(row), [cpu / row[EMPTY] for cpu in row.values()], marker="o", label=operation)
+    for operation, row in ratios.items():
+        axes.plot(list(row), list(row.values()), marker="o", label=operation)
     axes.axhline(GOAL, linestyle="--", color="grey")
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
@@ -168,8 +180,8 @@ def _plot(medians: dict[str, dict[int, float]], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tokens", nargs="*", type=int, default=[1_000_000, 10_000_000])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--count", type=int, default=300, help="requests of an operation in each round")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--count", type=int, default=100, help="requests of an operation in each round")
     options = parser.parse_args(arguments)
     prepared = (options.rounds + 1) * options.count + 1
     with ExitStack() as stack:
