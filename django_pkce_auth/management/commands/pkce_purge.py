@@ -20,6 +20,7 @@ from ...server.purge import TABLES as SERVER_TABLES
 from ...server.purge import purge_families
 
 TABLES: Final = (*SERVER_TABLES, Expiring(ConnectAttempt, kept_for=timedelta(hours=1)))
+BATCH: Final = 2000
 SECONDS_BETWEEN_LINES: Final = 5
 Progress = Callable[[str, int], None]
 
@@ -33,7 +34,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--batch", type=_positive, default=1000, metavar="N", help="Rows a transaction (1000).")
+        parser.add_argument(
+            "--batch", type=_positive, default=BATCH, metavar="N", help=f"Rows a transaction ({BATCH})."
+        )
         parser.add_argument(
             "--max-seconds", type=_positive, default=None, metavar="S", help="Stop after this time; the rest waits."
         )
@@ -44,7 +47,7 @@ class Command(BaseCommand):
         removed: dict[str, int] = {}
         done = True
         with self._progress(quiet=options["json"]) as tell:
-            for name, rows in _take_turns(_steps(batch=batch, now=timezone.now())):
+            for name, rows in _steps(batch=batch, now=timezone.now()):
                 removed[name] = removed.get(name, 0) + rows
                 tell(name, removed[name])
                 done = deadline is None or time.monotonic() < deadline
@@ -100,11 +103,15 @@ class Command(BaseCommand):
         return tell
 
 
-def _steps(*, batch: int, now: datetime) -> Iterator[tuple[str, Iterator[int]]]:
-    """Yield each table's name with its batches: numbers of rows removed, until nothing is left."""
-    for table in TABLES:
-        yield table.name, _batches(table, batch, now)
-    yield str(TokenFamily._meta.verbose_name_plural), _families(batch)
+def _steps(*, batch: int, now: datetime) -> Iterator[tuple[str, int]]:
+    """Yield each table's name with the number of rows that a batch removed, until nothing is left.
+
+    Families go with the last of their tokens; at the end, when no token is in the way any more, comes what was left.
+    """
+    yield from _take_turns({table.name: _batches(table, batch, now) for table in TABLES})
+    families = str(TokenFamily._meta.verbose_name_plural)
+    yield families, 0
+    yield from ((families, deleted) for deleted in _families(batch))
 
 
 def _batches(table: Expiring, batch: int, now: datetime) -> Iterator[int]:
@@ -122,9 +129,8 @@ def _families(batch: int) -> Iterator[int]:
         yield deleted
 
 
-def _take_turns(steps: Iterator[tuple[str, Iterator[int]]]) -> Iterator[tuple[str, int]]:
+def _take_turns(waiting: dict[str, Iterator[int]]) -> Iterator[tuple[str, int]]:
     """Yield a batch of each table in turn until all are done: no table starves behind a long one."""
-    waiting = dict(steps)
     for name in waiting:
         yield name, 0
     while waiting:
