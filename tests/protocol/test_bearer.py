@@ -40,6 +40,10 @@ def test_bearer_scheme_is_read_in_any_letter_case(scheme: str) -> None:
     assert decode(f"{scheme} token") == "token"
 
 
+def test_token_keeps_every_letter_at_its_ends() -> None:
+    assert decode("Bearer XxtokenxX") == "XxtokenxX"
+
+
 @pytest.mark.parametrize("header", ["Bearer   token", "Bearer token  "])
 def test_spaces_around_the_token_are_ignored(header: str) -> None:
     assert decode(header) == "token"

@@ -75,6 +75,10 @@ def test_basic_header_form_encodes_both_halves() -> None:
     assert encoded == "https%3A%2F%2Fapp.example%2Fid:50%25%2B+off%3A%C3%A9"
 
 
+def test_basic_header_of_a_client_without_secret_has_an_empty_half() -> None:
+    assert base64.b64decode(ClientCredentials("app").header().removeprefix("Basic ")) == b"app:"
+
+
 def test_basic_header_leaves_nothing_for_the_body() -> None:
     assert ClientCredentials("app", "secret", "client_secret_basic").parameters() == []
 

@@ -33,9 +33,9 @@ def test_authorization_request_survives_the_wire(names: tuple[str, ...], targets
     assert DeviceAuthorizationRequest.decode(Parameters.parse(encode(request.encode()))) == request
 
 
-@given(visible)
-def test_token_request_survives_the_wire(device_code: str) -> None:
-    request = DeviceTokenRequest(device_code)
+@given(visible, resources)
+def test_token_request_survives_the_wire(device_code: str, targets: tuple[str, ...]) -> None:
+    request = DeviceTokenRequest(device_code, targets)
     sent = Parameters.parse(encode(request.encode()))
     assert DeviceTokenRequest.decode(sent) == request
     assert sent.get("grant_type") == "urn:ietf:params:oauth:grant-type:device_code"
@@ -120,6 +120,15 @@ def test_user_code_of_any_text_is_a_code_or_none(typed: str) -> None:
 )
 def test_user_code_that_none_can_be_is_none(typed: str) -> None:
     assert read_user_code(typed) is None
+
+
+def test_user_code_is_shown_in_two_halves_rfc8628_6_1() -> None:
+    assert show_user_code("WDJBMJHT") == "WDJB-MJHT"
+
+
+def test_user_code_is_looked_for_in_the_first_hundred_characters() -> None:
+    assert read_user_code(" " * 92 + "WDJBMJHT") == "WDJBMJHT"
+    assert read_user_code(" " * 93 + "WDJBMJHT") is None
 
 
 def test_user_code_has_enough_bits_rfc8628_5_1() -> None:

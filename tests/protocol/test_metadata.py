@@ -94,7 +94,35 @@ def test_endpoint_that_is_no_url_is_refused(name: str, url: Any) -> None:
                 "https://as.example:8443/tenant/1/.well-known/openid-configuration",
             ],
         ),
+        (
+            "https://as.example/X/",
+            [
+                "https://as.example/.well-known/oauth-authorization-server/X",
+                "https://as.example/.well-known/openid-configuration/X",
+                "https://as.example/X/.well-known/openid-configuration",
+            ],
+        ),
     ],
 )
 def test_document_is_looked_for_in_this_order_rfc8414_3_1(issuer: str, urls: list[str]) -> None:
     assert list(well_known_urls(issuer)) == urls
+
+
+def test_document_has_what_rfc8414_and_rfc9207_ask_for() -> None:
+    assert server_document(ISSUER, endpoints=ENDPOINTS, scopes_supported=["read"], service_documentation=None) == {
+        "issuer": ISSUER,
+        **ENDPOINTS,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "authorization_response_iss_parameter_supported": True,
+        "scopes_supported": ["read"],
+    }
+
+
+def test_addresses_are_listed_by_their_names() -> None:
+    read = ServerMetadata.decode({"issuer": ISSUER, **ENDPOINTS, "jwks_uri": f"{ISSUER}/j"}, issuer=ISSUER)
+    named = {name: url for name, url in read.endpoints() if url}
+    assert named == ENDPOINTS | {"jwks_uri": f"{ISSUER}/j"}
+    assert {"revocation_endpoint", "userinfo_endpoint", "introspection_endpoint"} <= dict(read.endpoints()).keys()

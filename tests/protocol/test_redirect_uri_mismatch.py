@@ -27,6 +27,7 @@ APP = "https://app.example/cb"
         ("https://app.example/%63b", "they differ in the path"),
         ("https://app.example/cb//x", "they differ in the path"),
         ("https://app.example/cb/", "they differ in the trailing slash of the path"),
+        ("https://app.example/cbX", "they differ in the path"),
         ("https://app.example/cb?a=b", "they differ in the query"),
         ("https://app.example/cb#a", "they differ in the fragment"),
         ("http://app.example:8443/other?a", "they differ in the scheme"),

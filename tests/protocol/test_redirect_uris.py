@@ -160,6 +160,7 @@ REFUSED = [
     ("https://app.example/%2e%2e/cb", DOTS),
     ("https://app.example/.%2E/cb", DOTS),
     ("https://app.example/%2e/cb", DOTS),
+    ("https://app.example/%2e./cb", DOTS),
     # http beyond loopback
     ("http://app.example/cb", HTTP),
     ("http://127.0.0.2/cb", HTTP),

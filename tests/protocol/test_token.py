@@ -10,6 +10,7 @@ from django_pkce_auth.protocol.errors import OAuthError
 from django_pkce_auth.protocol.parameters import Parameters, encode
 from django_pkce_auth.protocol.token import (
     AuthorizationCodeTokenRequest,
+    ClientCredentialsTokenRequest,
     RefreshTokenRequest,
     TokenResponse,
     decode_error,
@@ -90,6 +91,13 @@ def test_refresh_token_request_is_unchanged_by_the_body(request: RefreshTokenReq
     parameters = Parameters.parse(encode(request.encode()))
     assert parameters.get("grant_type") == "refresh_token"
     assert RefreshTokenRequest.decode(parameters) == request
+
+
+@given(st.builds(ClientCredentialsTokenRequest, scopes=scopes, resources=resources))
+def test_client_credentials_request_is_unchanged_by_the_body(request: ClientCredentialsTokenRequest) -> None:
+    parameters = Parameters.parse(encode(request.encode()))
+    assert parameters.get("grant_type") == "client_credentials"
+    assert ClientCredentialsTokenRequest.decode(parameters) == request
 
 
 @given(token_responses)
@@ -316,6 +324,11 @@ def test_decode_error_of_what_names_none_is_a_server_error(answer: object) -> No
 def test_decode_error_makes_texts_public_and_cuts_them() -> None:
     decoded = decode_error({"error": 'in"valid\n' + "e" * 200, "error_description": "d\\" * 300})
     assert (decoded.error, decoded.description) == ("in?valid?" + "e" * 91, "d?" * 250)
+
+
+def test_decode_error_keeps_a_text_up_to_its_limit() -> None:
+    decoded = decode_error({"error": "e" * 101, "error_description": "d" * 501})
+    assert (len(decoded.error), len(decoded.description)) == (100, 500)
 
 
 def test_decode_error_without_a_description_of_text_has_none() -> None:

@@ -1,0 +1,48 @@
+"""What is mutated, and which tests are to notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Area:
+    """``modules`` are paths within the package; ``tests`` what pytest is told to run of tests/."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+SERVER: Final = (
+    "authorize",
+    "authenticate",
+    "issue",
+    "revoke",
+    "consent",
+    "purge",
+    "sign_in",
+    "throttle",
+    "resources",
+    "remembered",
+    "scopes",
+    "device",
+    "live_tokens",
+    "grants/authorization_code",
+    "grants/client_credentials",
+    "grants/device_code",
+    "grants/refresh_token",
+)
+CLIENT: Final = ("attempts", "flow", "refresh", "disconnect", "login", "connections", "rotate")
+AREAS: Final = {
+    # test_package looks at what is imported, which the mutants add to.
+    "protocol": Area(("protocol/*.py",), ("protocol", "--ignore=tests/protocol/test_package.py")),
+    "server": Area(
+        tuple(f"server/{name}.py" for name in SERVER),
+        ("server", "flows", "fuzz/test_token_life.py", "--ignore-glob=tests/server/test_admin*"),
+    ),
+    "client": Area(
+        tuple(f"client/{name}.py" for name in CLIENT),
+        ("client", "test_encryption.py", "fuzz/test_connection_life.py"),
+    ),
+}

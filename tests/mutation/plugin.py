@@ -1,0 +1,127 @@
+"""A pytest plugin that runs the tests once, and then for each mutant those that reach it, in a fork of what is set up.
+
+mutmut makes the mutants; its own runner starts pytest anew for each, which takes longer than the tests do. Here a
+child begins where the session stands: everything is imported and collected, and the database is in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from _pytest.runner import runtestprotocol
+from asgiref.sync import SyncToAsync
+from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.state import state
+
+PLAN, OUTCOMES = Path("mutants.json"), Path("outcomes.json")
+CHILDREN = os.cpu_count() or 1
+PATIENCE_SECONDS = 120
+"""What a child may take beyond 50 times what its tests took; only what runs for ever takes longer."""
+
+
+class Mutation:
+    def __init__(self, session: pytest.Session) -> None:
+        self.session, self.items = session, session.items
+        self.tests: dict[str, list[pytest.Item]] = defaultdict(list)
+        self.seconds: dict[str, float] = {}
+        self.outcomes: dict[str, str] = {}
+        self.children: dict[int, tuple[str, float]] = {}
+
+    def passes(self, item: pytest.Item, others: Sequence[pytest.Item]) -> bool:
+        """Run one test; what is set up for all of them stays, as there is always another one to come."""
+        self.session._setupstate.teardown_exact(item)
+        following = next(other for other in others if other is not item)
+        return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
+
+    def reach(self) -> None:
+        """Note which test reaches which function, and how long it takes."""
+        set_mutant_under_test("stats")
+        for item in self.items:
+            state()._stats.clear()
+            begun = time.monotonic()
+            if not self.passes(item, self.items):
+                pytest.exit(f"{item.nodeid} fails without any mutant", returncode=1)
+            self.seconds[item.nodeid] = time.monotonic() - begun
+            for function in state()._stats:
+                self.tests[function].append(item)
+        set_mutant_under_test("")
+        for reached in self.tests.values():
+            reached.sort(key=lambda item: self.seconds[item.nodeid])
+
+    def start(self, mutant: str, items: list[pytest.Item]) -> None:
+        pid = os.fork()
+        if not pid:
+            self.child(mutant, items)
+        allowed = PATIENCE_SECONDS + 50 * sum(self.seconds[item.nodeid] for item in items)
+        self.children[pid] = (mutant, time.monotonic() + allowed)
+
+    def child(self, mutant: str, items: list[pytest.Item]) -> None:
+        """Never returns: 0 where every test passed, 1 where one failed, 2 where something else went wrong."""
+        code = 2
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            # The threads of the parent are not in its fork.
+            SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
+            set_mutant_under_test(mutant)
+            code = 0 if all(self.passes(item, self.items) for item in items) else 1
+        finally:
+            os._exit(code)
+
+    def collect(self) -> None:
+        """Wait until a child ends, and note what became of its mutant."""
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid in self.children:
+                mutant, _ = self.children.pop(pid)
+                code = os.waitstatus_to_exitcode(status)
+                told = {0: "survived", 1: "killed", -signal.SIGKILL: "timeout"}
+                self.outcomes[mutant] = told.get(code, f"ended with {code}")
+                return
+            for overdue in [pid for pid, (_, end) in self.children.items() if time.monotonic() > end]:
+                os.kill(overdue, signal.SIGKILL)
+            time.sleep(0.005)
+
+    def check_that_forks_are_sound(self) -> None:
+        self.start("no mutant", self.items)
+        self.collect()
+        if (outcome := self.outcomes.pop("no mutant")) != "survived":
+            pytest.exit(f"The tests fail in a fork without any mutant: {outcome}", returncode=1)
+
+    def run(self, mutants: dict[str, str]) -> None:
+        order = sorted(mutants, key=lambda mutant: sum(self.seconds[i.nodeid] for i in self.tests[mutants[mutant]]))
+        for number, mutant in enumerate(order):
+            items = self.tests[mutants[mutant]]
+            if not items:
+                self.outcomes[mutant] = "no tests"
+                continue
+            while len(self.children) >= CHILDREN:
+                self.collect()
+            self.start(mutant, items)
+            if number % 50 == 0:
+                OUTCOMES.write_text(json.dumps(self.outcomes))
+                print(f"\r{number:,} of {len(order):,}", end="", file=sys.__stderr__, flush=True)
+        while self.children:
+            self.collect()
+        OUTCOMES.write_text(json.dumps(self.outcomes))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    if session.testsfailed:
+        raise session.Interrupted("errors during collection")
+    mutation = Mutation(session)
+    mutation.reach()
+    mutation.check_that_forks_are_sound()
+    mutation.run(json.loads(PLAN.read_text()))
+    return True
