@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,23 +28,34 @@ class Expiring:
     def name(self) -> str:
         return str(self.model._meta.verbose_name_plural)
 
-    def purge(self, *, limit: int, now: datetime, holders: bool = True) -> int:
-        """Delete the ``limit`` rows that expired first, in one short transaction; return how many there were.
+    def purge(self, *, limit: int, now: datetime) -> int:
+        """Delete the ``limit`` rows that expired first, in one short transaction; return how many there were."""
+        return next(self.batches(limit=limit, now=now), 0)
 
-        None means that the table is done. Rows that another transaction holds are left for later, so
-        this waits for nobody and nobody for long. Without ``holders`` what they hang on is left to somebody else.
+    def batches(self, *, limit: int, now: datetime, holders: bool = True) -> Iterator[int]:
+        """Delete all that expired, ``limit`` rows in a short transaction; yield how many each of them removed.
+
+        Without ``holders`` what they hang on is left to somebody else. Of two purges at once one waits for the other's
+        transaction, and nobody else waits.
         """
         using = router.db_for_write(self.model)
-        columns = ["expires_at", f"{self.holder}_id"] if self.holder and holders else ["expires_at"]
-        with transaction.atomic(using=using):
-            oldest = unlocked(self._expired(now, using)).order_by("expires_at")[: at_most(limit, using)]
-            rows = list(oldest.values_list(*columns))
-            if not rows:
-                return 0
-            removed = delete(_spanned(oldest, rows[0][0], rows[-1][0]))
-            if len(columns) > 1:
-                self._purge_holders({row[1] for row in rows if row[1] is not None}, using)
-        return removed
+        expired = self._expired(now, using).order_by("expires_at")
+        limit = at_most(limit, using)
+        after: datetime | None = None
+        while True:
+            # From where the last batch ended: the index still holds what it removed.
+            rest = expired if after is None else expired.filter(expires_at__gte=after)
+            after = next(iter(rest.values_list("expires_at", flat=True)[limit : limit + 1]), None)
+            removed = self._delete(rest if after is None else rest.filter(expires_at__lt=after), limit, holders)
+            if not removed and after is not None:
+                # More than a batch expired at the same moment.
+                removed = self._delete(
+                    rest.filter(pk__in=list(rest.values_list("pk", flat=True)[:limit])), limit, holders
+                )
+            if removed:
+                yield removed
+            if after is None:
+                return
 
     def waiting(self, *, limit: int, now: datetime) -> int:
         """Return how many rows wait to be removed, counted up to ``limit``."""
@@ -52,26 +64,27 @@ class Expiring:
     def _expired(self, now: datetime, using: str) -> models.QuerySet[Any]:
         return self.model._default_manager.using(using).filter(expires_at__lte=now - self.kept_for)
 
-    def _purge_holders(self, ids: set[Any], using: str) -> None:
-        holder: Any = self.model._meta.get_field(self.holder).related_model
-        if not ids:
-            return
-        # What was issued together mostly ends together; naming a span costs less than naming each.
-        low, high = min(ids), max(ids)
-        is_dense = high - low < 2 * len(ids)
-        span = {"pk__gte": low, "pk__lte": high} if is_dense else {"pk__in": ids}
-        delete_empty(holder._default_manager.using(using).filter(**span))
+    def _delete(self, batch: models.QuerySet[Any], limit: int, holders: bool) -> int:
+        # Before the transaction: on SQLite one that begins by reading can't wait for its turn to write.
+        held = self._holders_of(batch, limit) if self.holder and holders else None
+        with transaction.atomic(using=batch.db):
+            removed = delete(batch.order_by())
+            if removed and held is not None:
+                delete_empty(held)
+        return removed
 
-
-def _spanned(oldest: models.QuerySet[Any], first: datetime, last: datetime) -> models.QuerySet[Any]:
-    """Return the rows by the span of their expiry, by whose index they were found: many times faster than by key.
-
-    But for those that expired at the last moment, which others may have as well: they are left to the next batch.
-    """
-    stored: models.QuerySet[Any] = oldest.model._default_manager.using(oldest.db)
-    if first == last:
-        return stored.filter(pk__in=list(oldest.values_list("pk", flat=True)))
-    return stored.filter(expires_at__gte=first, expires_at__lt=last)
+    def _holders_of(self, batch: models.QuerySet[Any], limit: int) -> models.QuerySet[Any]:
+        """Return the rows that the batch hangs on, and some more where that is cheaper to say."""
+        key = f"{self.holder}_id"
+        model: Any = self.model._meta.get_field(self.holder).related_model
+        found: models.QuerySet[Any] = model._default_manager.using(batch.db)
+        low, high = batch.aggregate(low=models.Min(key), high=models.Max(key)).values()
+        # What was issued together mostly ends together; to name a span costs less than to name each.
+        if low is None:
+            return found.none()
+        if high - low < 2 * limit:
+            return found.filter(pk__gte=low, pk__lte=high)
+        return found.filter(pk__in=set(batch.values_list(key, flat=True)) - {None})
 
 
 def delete_empty(holders: models.QuerySet[Any]) -> int:
@@ -102,12 +115,6 @@ def _is_watched(model: type[models.Model]) -> bool:
     pointing: Any = (relation.related_model for relation in get_candidate_relations_to_delete(model._meta))
     foreign = any(other._meta.app_label != ours for other in pointing)
     return foreign or pre_delete.has_listeners(model) or post_delete.has_listeners(model)
-
-
-def unlocked(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """Lock the rows, without those that others hold where the database can tell."""
-    features = connections[rows.db].features
-    return rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
 
 
 def at_most(limit: int, using: str) -> int:

@@ -116,8 +116,7 @@ def _steps(*, batch: int, now: datetime) -> Iterator[tuple[str, int]]:
 
 def _batches(table: Expiring, batch: int, now: datetime) -> Iterator[int]:
     # Hardly a family ends with an access token, and those are found at the end.
-    while rows := table.purge(limit=batch, now=now, holders=table.model is not AccessToken):
-        yield rows
+    return table.batches(limit=batch, now=now, holders=table.model is not AccessToken)
 
 
 def _families(batch: int) -> Iterator[int]:
