@@ -120,9 +120,14 @@ def _is_callable(dotted: str) -> bool:
 def check_project(**kwargs: Any) -> list[CheckMessage]:
     """What the project around us must have.
 
-    E008 the URLs are not included, E009 a middleware is missing, W010 the log-in page can't be found.
+    E008 the URLs are not included, E009 a middleware is missing, W010 the log-in page can't be found,
+    E012 times are kept without their time zone.
     """
     found: list[CheckMessage] = []
+    if not django_settings.USE_TZ:
+        message = "USE_TZ is False: local times come twice when clocks go back, so no token would end when it should."
+        hint = "Set USE_TZ = True; TIME_ZONE stays as it is, and only what is stored is UTC."
+        found.append(Error(message, hint=hint, id="pkce_auth.E012"))
     if _only_guards():
         return found
     if not _reverses("pkce_auth:token"):

@@ -33,6 +33,11 @@ def test_e009_middleware_that_is_missing(name: str, settings: Any) -> None:
     assert ids() == ["pkce_auth.E009"]
 
 
+def test_e012_local_times(settings: Any) -> None:
+    settings.USE_TZ = False
+    assert ids() == ["pkce_auth.E012"]
+
+
 def test_middleware_with_a_wrong_name_is_left_to_django(settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "no.such.Middleware"]
     assert ids() == []

@@ -20,6 +20,8 @@ SESSION_KEY = "pkce_auth_signed_in_at"
 MARK = "signed_in_after"
 """A parameter of our own in the URL behind the log-in page: when a fresh sign-in was asked for, signed."""
 MARK_LIFETIME = timedelta(hours=1)
+CLOCK_SKEW_SECONDS = 10
+"""How far the clocks of two processes may be apart; who is asked to sign in anew is signed out before."""
 _SALT = "django_pkce_auth.sign_in"
 
 
@@ -40,7 +42,7 @@ def is_fresh(http: HttpRequest, request: AuthorizationRequest, *, now: datetime)
         return True
     signed_in_at = http.session.get(SESSION_KEY, 0)
     mark = _read_mark(http.GET.get(MARK, ""), request)
-    if mark is not None and signed_in_at >= mark:
+    if mark is not None and signed_in_at >= mark - CLOCK_SKEW_SECONDS:
         return True
     return "login" not in request.prompts and now.timestamp() - signed_in_at <= (request.max_age or 0)
 
