@@ -1,7 +1,8 @@
-"""``python -m benchmarks.answer DATABASE FILE NAME COUNT [--profile]``: answer so many of the requests in this process.
+"""``python -m benchmarks.answer DATABASE FILE NAME COUNT count|profile``: answer prepared requests in this process.
 
 The WSGI application is called as a server calls it. The database is copied into memory first, so that nothing depends
-on the disk, and chance is a fixed sequence, so that a run can be repeated.
+on the disk, and chance is a fixed sequence, so that a run can be repeated. ``count`` is for callgrind, which is told to
+write what it counted behind COUNT requests and behind twice as many more; ``profile`` prints where COUNT spend theirs.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import os
 import pstats
 import random
 import sqlite3
+import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,7 @@ from benchmarks.project import start
 WARM_UP = 10
 
 
-def main(database: str, file: str, name: str, count: int, *, profile: bool) -> None:
+def main(database: str, file: str, name: str, count: int, mode: str) -> None:
     os.environ["BENCH_DATABASE"] = ":memory:"
     start()
     from django.core.wsgi import get_wsgi_application
@@ -36,21 +40,36 @@ def main(database: str, file: str, name: str, count: int, *, profile: bool) -> N
         stored.backup(connection.connection)
     environs = [request.environ() for request in load(Path(file), name)]
     vars(random)["_urandom"] = random.Random(6749).randbytes  # noqa: S311
-    for environ in environs[:WARM_UP]:
-        _answer(application, environ)
+    left = iter(environs)
+    _answer(application, islice(left, WARM_UP))
     gc.collect()
     gc.freeze()
+    if mode == "profile":
+        _profile(application, left, count)
+        return
+    _callgrind("instrumentation", "on")
+    _answer(application, islice(left, WARM_UP))
+    _callgrind("zero")
+    _answer(application, islice(left, count))
+    _callgrind("dump")
+    _answer(application, islice(left, 2 * count))
+    _callgrind("dump")
+
+
+def _callgrind(*command: str) -> None:
+    """Have valgrind's own debugger tell the callgrind that this process runs in."""
+    subprocess.run(["vgdb", f"--pid={os.getpid()}", *command], check=True, capture_output=True)
+
+
+def _profile(application: Any, environs: Iterator[dict[str, Any]], count: int) -> None:
     # CPU, not the clock: other programs take turns with this one.
     profiler = cProfile.Profile(time.process_time)
-    if profile:
-        profiler.enable()
-    for environ in environs[WARM_UP : WARM_UP + count]:
-        _answer(application, environ)
+    profiler.enable()
+    _answer(application, islice(environs, count))
     profiler.disable()
-    if profile:
-        for order in ("tottime", "cumulative"):
-            pstats.Stats(profiler).strip_dirs().sort_stats(order).print_stats(45)
-        _by_module(profiler, count)
+    for order in ("tottime", "cumulative"):
+        pstats.Stats(profiler).strip_dirs().sort_stats(order).print_stats(45)
+    _by_module(profiler, count)
 
 
 def _by_module(profiler: cProfile.Profile, count: int) -> None:
@@ -78,15 +97,16 @@ def _module(file: str) -> str:
     return file.removeprefix(f"{roots[-1]}/").removesuffix(".py").replace("/", ".") if roots else file
 
 
-def _answer(application: Any, environ: dict[str, Any]) -> None:
-    environ["wsgi.errors"] = sys.stderr
-    statuses: list[str] = []
-    response = application(environ, lambda status, headers: statuses.append(status))
-    body = b"".join(response)
-    response.close()
-    if statuses != ["200 OK"] or b'"active": false' in body:
-        raise SystemExit(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}: {statuses} {body[:500]!r}")
+def _answer(application: Any, environs: Iterable[dict[str, Any]]) -> None:
+    for environ in environs:
+        environ["wsgi.errors"] = sys.stderr
+        statuses: list[str] = []
+        response = application(environ, lambda status, headers, found=statuses: found.append(status))
+        body = b"".join(response)
+        response.close()
+        if statuses != ["200 OK"] or b'"active": false' in body:
+            raise SystemExit(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}: {statuses} {body[:500]!r}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]), profile="--profile" in sys.argv)
+    main(*sys.argv[1:4], int(sys.argv[4]), sys.argv[5])

@@ -1,7 +1,7 @@
 """``python -m benchmarks.instructions``: instructions a request, counted by valgrind, in one process on SQLite.
 
-Exact and repeatable where seconds are not. Each figure is a difference: a process that answers twice as many requests,
-less one that answers them once, so that neither start-up nor first times are in it.
+Exact and repeatable where seconds are not. Each figure is a difference within one process: what twice as many requests
+took, less what so many took, so that neither start-up nor first times nor the counting itself are in it.
 
 ``--side`` and ``--op`` pick some; ``--profile`` shows where the time of one goes instead; ``--short`` is ours and the
 floor, with the goals asserted.
@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +26,9 @@ from benchmarks.sides import SIDES, python_of
 ROOT = Path(__file__).resolve().parents[1]
 GOALS = {"guarded-get": 1.6, "exchange": 2.0, "refresh": 2.0}
 # One issuance in fifty of ours purges, so that some hundred are needed for a fair share of it.
-REQUESTS = {"ours": 300, "floor": 200, "toolkit": 50, "authlib": 100}
+REQUESTS = {"ours": 200, "floor": 100, "toolkit": 20, "authlib": 50}
 SLOW = {("toolkit", "confidential"), ("toolkit", "introspection")}
-_COLLECTED = re.compile(r"Collected : (\d+)")
+_TOTAL = re.compile(r"^totals: (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +53,39 @@ class Case:
 
 def measure(case: Case) -> int:
     """Return the instructions of one request."""
-    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(2) as pool:
-        _prepare(case, directory, WARM_UP + 2 * case.count)
-        once, twice = pool.map(lambda count: _count(case, directory, count), (case.count, 2 * case.count))
+    with tempfile.TemporaryDirectory() as directory:
+        _prepare(case, directory, 2 * WARM_UP + 3 * case.count)
+        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={directory}/counted"]
+        command = [*valgrind, *_answer(case, directory, "count")]
+        done = subprocess.run(command, env=_environment(case), cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{case}: {done.stdout}\n{done.stderr}")
+        once, twice = (_total(Path(f"{directory}/counted.{dump}")) for dump in (1, 2))
     return (twice - once) // case.count
+
+
+def _total(dump: Path) -> int:
+    found = _TOTAL.search(dump.read_text())
+    if found is None:
+        raise SystemExit(f"{dump} is no dump of callgrind's")
+    return int(found[1])
 
 
 def profile(case: Case) -> None:
     with tempfile.TemporaryDirectory() as directory:
         _prepare(case, directory, WARM_UP + case.count)
-        command = [*_python(case), "-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests"]
-        subprocess.run([*command, case.key, str(case.count), "--profile"], env=_environment(case), cwd=ROOT, check=True)
+        subprocess.run(_answer(case, directory, "profile"), env=_environment(case), cwd=ROOT, check=True)
+
+
+def _answer(case: Case, directory: str, mode: str) -> list[str]:
+    program = [*_python(case), "-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests"]
+    return [*program, case.key, str(case.count), mode]
 
 
 def _prepare(case: Case, directory: str, count: int) -> None:
     command = [*_python(case), "-m", "benchmarks.prepare", f"{directory}/requests", f"{case.key}:{count}"]
     environment = _environment(case) | {"BENCH_DATABASE": f"{directory}/db"}
     subprocess.run(command, env=environment, cwd=ROOT, check=True)
-
-
-def _count(case: Case, directory: str, count: int) -> int:
-    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/{count}", *_python(case)]
-    command += ["-m", "benchmarks.answer", f"{directory}/db", f"{directory}/requests", case.key, str(count)]
-    done = subprocess.run(command, env=_environment(case), cwd=ROOT, capture_output=True, text=True, check=False)
-    found = _COLLECTED.search(done.stderr)
-    if done.returncode or found is None:
-        raise SystemExit(f"{case}: {done.stdout}\n{done.stderr}")
-    return int(found[1])
 
 
 def _python(case: Case) -> list[str]:
@@ -91,7 +96,7 @@ def _python(case: Case) -> list[str]:
 
 
 def _environment(case: Case) -> dict[str, str]:
-    # A hash seed, and no byte code written, so that one run is as another.
+    # A hash seed, so that one run is as another.
     return os.environ | {"BENCH_SIDE": case.side, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
 
 
