@@ -40,15 +40,15 @@ def main(database: str, file: str, name: str, count: int, mode: str) -> None:
         stored.backup(connection.connection)
     environs = [request.environ() for request in load(Path(file), name)]
     vars(random)["_urandom"] = random.Random(6749).randbytes  # noqa: S311
-    left = iter(environs)
-    _answer(application, islice(left, WARM_UP))
+    left, warm_up = iter(environs), min(WARM_UP, count)
+    _answer(application, islice(left, warm_up))
     gc.collect()
     gc.freeze()
     if mode == "profile":
         _profile(application, left, count)
         return
     _callgrind("instrumentation", "on")
-    _answer(application, islice(left, WARM_UP))
+    _answer(application, islice(left, warm_up))
     _callgrind("zero")
     _answer(application, islice(left, count))
     _callgrind("dump")
