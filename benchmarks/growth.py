@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GOAL = 1.15
 # What is prepared must be there: this is what "empty" holds.
 EMPTY = 20_000
-# Seconds until they begin: a guard notes every few minutes that a session is used, with one UPDATE more, and would do so
-# in the smaller databases alone, whose sessions are the older ones.
+# Seconds until they begin: a guard notes every few minutes that a session is used, by an UPDATE, and would do so in the
+# smaller databases alone, whose sessions are the older ones.
 AHEAD = 3600
 GROWING = {
     "auth_user",
