@@ -1,8 +1,9 @@
-"""A driver process: ``python -m tests.served.races.drive``, told by a line of JSON what to run; it prints a report."""
+"""Driver processes: ``python -m tests.served.races.drive``, told by a line of JSON what to run; it prints reports."""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ FAULTS_TOLD = 5
 
 
 def drive(told: dict[str, Any]) -> dict[str, Any]:
+    """Run one driver's share of the races."""
     from tests.served.races.entries import RACES
     from tests.served.races.race import Fault
 
@@ -38,6 +40,16 @@ def drive(told: dict[str, Any]) -> dict[str, Any]:
     return {"races": done, "outcomes": outcomes, "faults": faults, "seconds": time.monotonic() - started}
 
 
-if __name__ == "__main__":
+def main() -> None:
     django.setup()
-    print(json.dumps(drive(json.loads(sys.stdin.readline()))))
+    from tests.served.races import entries  # noqa: F401  (loaded once, before the drivers are forked)
+
+    told = json.loads(sys.stdin.readline())
+    shares = [told | {"index": index} for index in range(told["drivers"])]
+    # Forked while no connection to the database is open yet.
+    with multiprocessing.get_context("fork").Pool(len(shares)) as drivers:
+        print(json.dumps(drivers.map(drive, shares, chunksize=1)))
+
+
+if __name__ == "__main__":
+    main()

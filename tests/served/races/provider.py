@@ -1,4 +1,4 @@
-"""The fake provider in a process of its own: ``python -m tests.served.races.provider``; it prints its settings."""
+"""Fake providers in a process of their own: ``python -m tests.served.races.provider 3``; it prints their settings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if __name__ == "__main__":
     django.setup()
     from django_pkce_auth.testing.server import serve
 
-    server = serve(0)
-    server.request_queue_size = 64
-    print(json.dumps(server.provider.settings), flush=True)  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    servers = [serve(0) for _ in range(int(sys.argv[1]))]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(json.dumps([server.provider.settings for server in servers]), flush=True)  # type: ignore[attr-defined]
     sys.stdin.read()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from tests.served.wire import Answer, Request, Wire, at_once
 
 Item = TypeVar("Item")
-SPREAD_SECONDS = 0.006
+SPREAD_SECONDS = 0.015
 
 
 class Fault(Exception):

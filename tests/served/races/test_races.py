@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,32 +47,25 @@ def test_nothing_is_lost_or_doubled(race: str, tmp_path: Path, capsys: pytest.Ca
 @contextmanager
 def providers(number: int) -> Iterator[list[dict[str, Any]]]:
     """Run fake providers, one for each driver; yield their entries for the settings."""
-    command, pipe = [sys.executable, "-m", "tests.served.races.provider"], subprocess.PIPE
-    with ExitStack() as running:
-        started = [
-            running.enter_context(
-                subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, stdin=pipe, stdout=pipe)
-            )
-            for _ in range(number)
-        ]
+    if not number:
+        yield []
+        return
+    command, pipe = [sys.executable, "-m", "tests.served.races.provider", str(number)], subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
         try:
-            yield [json.loads(process.stdout.readline()) for process in started if process.stdout]
+            yield json.loads(process.stdout.readline())
         finally:
-            for process in started:
-                process.kill()
+            process.kill()
 
 
 def drive(told: Mapping[str, Any], env: Mapping[str, str]) -> list[dict[str, Any]]:
     """Share the races among driver processes and return their reports."""
-    command, pipe = [sys.executable, "-m", "tests.served.races.drive"], subprocess.PIPE
-    drivers = [
-        subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
-        for _ in range(DRIVERS)
-    ]
-    for index, driver in enumerate(drivers):
-        assert driver.stdin is not None
-        driver.stdin.write(json.dumps({**told, "index": index, "races": -(-NUMBER // DRIVERS)}) + "\n")
-        driver.stdin.flush()
-    said = [driver.communicate() for driver in drivers]
-    assert [errors[-3000:] for driver, (_, errors) in zip(drivers, said, strict=True) if driver.returncode] == []
-    return [json.loads(report) for report, _ in said]
+    share = {**told, "drivers": DRIVERS, "races": -(-NUMBER // DRIVERS)}
+    command = [sys.executable, "-m", "tests.served.races.drive"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, text=True, input=json.dumps(share) + "\n", capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    reports: list[dict[str, Any]] = json.loads(done.stdout)
+    return reports
