@@ -68,7 +68,8 @@ def record(
 
 def _tell(event: str, sent: dict[str, Any], line: dict[str, Any]) -> None:
     signal, level = EVENTS[event]
-    told = {name: value for name, value in line.items() if value is not None}
-    shown = " ".join(f"{name}={value}" for name, value in told.items() if name != "event")
-    logger.log(level, "%s %s", event, shown, extra={"event": event, "oauth": told})
+    if logger.isEnabledFor(level):
+        told = {name: value for name, value in line.items() if value is not None}
+        shown = " ".join(f"{name}={value}" for name, value in told.items() if name != "event")
+        logger.log(level, "%s %s", event, shown, extra={"event": event, "oauth": told})
     signal.send_robust(sender=TokenFamily, **sent)
