@@ -200,7 +200,7 @@ def test_account_of_another_user_is_refused_and_stays_his(signed_in: Browser, bo
     connect(browser)
     before = Connection.objects.get()
     page = refused(connect(signed_in), status=403)
-    assert "connected to another user here" in page
+    assert "<p>This Acme account is connected to another user here.</p>" in page
     after = Connection.objects.get()
     assert after.user == bob
     assert after.updated_at == before.updated_at
@@ -241,14 +241,14 @@ def test_signal_says_who_connected_after_the_commit(
 ) -> None:
     heard: list[tuple[Any, bool]] = []
 
-    def hear(sender: Any, connection: Connection, created: bool, **_: Any) -> None:
+    def hear(connection: Connection, created: bool, **_: Any) -> None:
         heard.append((connection.user, created))
 
-    connection_made.connect(hear)
+    connection_made.connect(hear, sender=Connection)
     try:
         for _ in range(2):
             with django_capture_on_commit_callbacks(execute=True):
                 connect(signed_in)
     finally:
-        connection_made.disconnect(hear)
+        connection_made.disconnect(hear, sender=Connection)
     assert heard == [(alice, True), (alice, False)]

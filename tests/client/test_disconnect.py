@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.signals import connection_removed
 from django_pkce_auth.transport import Answer, TransportError
-from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, Acme, Sent, error
+from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, Acme, Sent, as_json, error
 
 REVOKE_URL = "https://acme.example/oauth/revoke"
 
@@ -82,6 +82,34 @@ def test_provider_that_left_the_settings_can_be_disconnected(
     assert not Connection.objects.exists()
 
 
+def test_address_to_revoke_at_is_discovered(
+    signed_in: Browser, connection: Connection, acme: Acme, pkce_auth: Any
+) -> None:
+    pkce_auth.provider(authorize_url=None, token_url=None, revoke_url=None)
+    document = {
+        "issuer": "https://acme.example",
+        "authorization_endpoint": "https://acme.example/authorize",
+        "token_endpoint": "https://acme.example/token",
+        "revocation_endpoint": "https://acme.example/ends",
+        "code_challenge_methods_supported": ["S256"],
+    }
+    acme.answers["https://acme.example/.well-known/oauth-authorization-server"] = as_json(document)
+    acme.answers["https://acme.example/ends"] = Answer(200, b"")
+    assert disconnect(signed_in, connection).status_code == 302
+    assert len(acme.asked("https://acme.example/ends")) == 2
+
+
+def test_what_a_provider_was_not_told_is_logged_by_number(
+    signed_in: Browser, connection: Connection, acme: Acme, caplog: pytest.LogCaptureFixture
+) -> None:
+    acme.answers[REVOKE_URL] = TransportError("https://acme.example did not answer.")
+    disconnect(signed_in, connection)
+    (record,) = [record for record in caplog.records if vars(record).get("event") == "revocation_unconfirmed"]
+    start = f"Connection {connection.pk} was removed here, but the provider could not be told: "
+    assert record.getMessage().startswith(start)
+    assert "did not answer" in record.getMessage()
+
+
 def test_connection_of_another_user_is_not_found(connection: Connection, bob: Any) -> None:
     browser = Browser()
     browser.force_login(bob)
@@ -111,10 +139,10 @@ def test_signal_follows_the_commit(
     def removed(connection: Connection, user: Any, **_: Any) -> None:
         heard.append((connection.provider, user.username))
 
-    connection_removed.connect(removed)
+    connection_removed.connect(removed, sender=Connection)
     try:
         with django_capture_on_commit_callbacks(execute=True):
             disconnect(signed_in, connection)
     finally:
-        connection_removed.disconnect(removed)
+        connection_removed.disconnect(removed, sender=Connection)
     assert heard == [("acme", "alice")]
