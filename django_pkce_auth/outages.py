@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, Final, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 
@@ -21,7 +21,7 @@ View = Callable[..., HttpResponseBase]
 
 RETRY_AFTER_SECONDS: Final = 5
 TRIES: Final = 3
-DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
+DATABASE_ERRORS: Final = (OperationalError, InterfaceError, InternalError)
 """What drivers raise for an outage, and, some of them, for a statement that is wrong."""
 
 # A statement that is wrong is SQLite's general error; MySQL and MariaDB number all that goes wrong.
@@ -31,6 +31,8 @@ _MYSQL_SERVER_ERRORS: Final = frozenset(
     | {3024, 4031}
 )
 _MYSQL_CLIENT_ERRORS: Final = range(2000, 3000)
+# PostgreSQL is a standby for the moment, or ended a transaction that waited too long.
+_INTERNAL_ERRORS: Final = frozenset({"25006", "25P03"})
 _CONFLICTS: Final = frozenset({1020, 1213, "40001", "40P01"})
 """Deadlock and serialization failure: the whole transaction was undone so that another one could go on."""
 
@@ -38,6 +40,8 @@ _CONFLICTS: Final = frozenset({1020, 1213, "40001", "40P01"})
 def is_outage(error: Exception) -> bool:
     """True where the database could not answer, False where the question was wrong."""
     cause = error.__cause__ or error
+    if isinstance(error, InternalError):
+        return getattr(cause, "sqlstate", None) in _INTERNAL_ERRORS
     sqlite_code = getattr(cause, "sqlite_errorcode", None)
     if sqlite_code is not None:
         return bool(sqlite_code & 0xFF != _SQLITE_ERROR)

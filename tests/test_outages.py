@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.test import Client as Browser
 
 from django_pkce_auth.outages import is_conflict, is_outage, persistently
@@ -134,6 +134,12 @@ def test_wrong_statement_stays_a_fault(app: App) -> None:
         (failure("database is locked", sqlite_errorcode=517), True, False),
         (failure("no such table: x", sqlite_errorcode=1), False, False),
         (InterfaceError("connection already closed"), True, False),
+        (
+            failure("cannot execute INSERT in a read-only transaction", kind=InternalError, sqlstate="25006"),
+            True,
+            False,
+        ),
+        (failure("current transaction is aborted", kind=InternalError, sqlstate="25P02"), False, False),
         (ValueError("x"), False, False),
     ],
 )
