@@ -9,9 +9,11 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth import conf
 from django_pkce_auth.protocol.device import DEVICE_CODE, read_user_code
 from django_pkce_auth.secrets import digest
 from django_pkce_auth.server.consent import withdraw
+from django_pkce_auth.server.device import approve_device
 from django_pkce_auth.server.models import Client, Consent, DeviceCode, TokenFamily
 from tests.four_steps import App, approve
 from tests.server.test_device import codes, enter, poll, tv
@@ -241,3 +243,14 @@ def test_authorization_code_and_device_code_are_not_taken_for_each_other(
     refused(ask(app, code), "invalid_grant")
     refused(tv.redeem(codes["device_code"]), "invalid_grant")
     assert app.redeem(code).status_code == 200
+
+
+def test_answer_that_comes_second_leaves_no_consent(
+    tv: App, codes: dict[str, Any], alice: Any, signed_in: Browser
+) -> None:
+    waiting = DeviceCode.objects.get()
+    enter(signed_in, codes["user_code"], "deny")
+    current, now = conf.settings(), timezone.now()
+    assert approve_device(waiting, user=alice, scopes=("read",), settings=current, now=now) is False
+    assert not Consent.objects.exists()
+    assert poll(tv, codes)["error"] == "access_denied"
