@@ -86,7 +86,7 @@ def _by_module(profiler: cProfile.Profile, count: int) -> None:
             if isinstance(callee.code, str):
                 seconds[module] += callee.inlinetime
     whole = sum(seconds.values())
-    for module, spent in seconds.most_common(40):
+    for module, spent in seconds.most_common():
         print(f"{module:55} {spent / whole:6.1%} {calls[module] / count:8.1f} calls")
     print(f"{'all':55} {'':6} {sum(calls.values()) / count:8.1f} calls")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -147,10 +148,12 @@ def compare(sides: list[str], cases: list[str], rounds: int, count: int) -> Rati
                     for one in served:
                         many = requests_a_round(one.side, case, count)
                         first = (turn * len(CONNECTIONS) + place) * many
-                        cpu = one.send(case, first, many, connections)
+                        cpu = one.send(case, first, many if turn else max(many // 5, connections), connections)
                         if turn:
                             taken[named(case, connections), one.side].append(cpu)
             print(f"round {turn} of {rounds}", flush=True)
+            for (name, side), figures in taken.items():
+                print(f"{name:40} {side:8} {figures[-1] * 1000:8.2f} ms", flush=True)
     goals = {named(case, connections): GOALS[case.partition(":")[0]] for case in cases for connections in CONNECTIONS}
     ratios = Ratios("CPU a request", unit="ms", goals=goals)
     for (name, side), figures in taken.items():
@@ -183,6 +186,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=400, help="requests of a case in each round")
     options = parser.parse_args(arguments)
+    # So that servers and databases go as well where this is ended from outside.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     sides = options.side or [side for side in SIDES if python_of(side)]
     cases = list(options.case or CASES)
     ratios = compare(sides, cases, options.rounds, options.count)
