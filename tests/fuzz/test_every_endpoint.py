@@ -135,6 +135,10 @@ class World:
         try:
             with connection.execute_wrapper(self.note):
                 return self.browsers[sent.browser].generic(*arguments, **more)
+        except AssertionError as fault:
+            if "more than the available bytes" in str(fault):
+                return None  # the test client's own: it has no body as long as the header says
+            raise
         except (LookupError, ValueError):
             try:
                 RequestFactory().generic(*arguments, **more)
