@@ -16,6 +16,7 @@ REFRESH_TOKEN: Final = "pkce_rt_"  # noqa: S105
 AUTHORIZATION_CODE: Final = "pkce_ac_"
 DEVICE_CODE: Final = "pkce_dc_"
 CLIENT_SECRET: Final = "pkce_cs_"  # noqa: S105
+PREFIXES: Final = (ACCESS_TOKEN, REFRESH_TOKEN, AUTHORIZATION_CODE, DEVICE_CODE, CLIENT_SECRET)
 DIGEST_BYTES: Final = 32
 MIN_PROVISIONED_CHARACTERS: Final = 32
 """What is accepted from elsewhere as a generated secret: 32 characters, 128 bits where they are hexadecimal."""
@@ -39,6 +40,11 @@ def digest(raw: str) -> bytes:
 def same(one: bytes, other: bytes) -> bool:
     """Compare two digests in constant time."""
     return hmac.compare_digest(one, other)
+
+
+def is_ours(presented: str) -> bool:
+    """True for what begins as our secrets do: sent as anything else, it must not be repeated."""
+    return presented.startswith(PREFIXES)
 
 
 def fingerprint(stored: bytes) -> str:

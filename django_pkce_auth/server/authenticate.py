@@ -8,7 +8,7 @@ from django.db import router
 
 from ..protocol.client_authentication import ClientCredentials
 from ..protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT, OAuthError, public_text
-from ..secrets import digest, fingerprint, same
+from ..secrets import digest, fingerprint, is_ours, same
 from .events import record
 from .lookups import KnownClient, StoredSecret, find_client
 from .models import Client, ClientSecret
@@ -47,7 +47,8 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
             if secret is not None and secret.use_is_due(now):
                 _note_use(secret, now)
             return known.client
-    shown = public_text(credentials.client_id)
+    # Who mixes the two up sends the secret as the client_id.
+    shown = "<a secret>" if is_ours(credentials.client_id) else public_text(credentials.client_id)
     record("client_authentication_failed", at_once=True, client_id=shown, reason=reason)
     # One text for all: a stranger must not learn which client exists. The log has the reason.
     raise ClientRefused(reason, client_id=credentials.client_id, is_known=reason != UNKNOWN)

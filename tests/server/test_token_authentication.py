@@ -13,6 +13,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from django_pkce_auth.secrets import digest
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import AccessToken, ClientSecret
 from tests.four_steps import VERIFIER, App, approve
@@ -179,3 +180,20 @@ def test_secret_of_another_client_proves_nothing(app: App, register: Callable[..
 def test_confidential_client_without_any_secret_row_never_authenticates(app: App, code: str) -> None:
     app.client.secrets.all().delete()
     refused(app.redeem(code), "invalid_client", status=401)
+
+
+def test_secret_sent_as_the_client_id_is_neither_logged_nor_kept(
+    app: App, send: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"AUDIT": True}
+    assert app.secret
+    assert send(client_id=app.secret, client_secret=app.client.client_id).status_code == 401
+    assert send(authorization=basic(app.secret, app.client.client_id)).status_code == 401
+    records = [
+        f"{record.getMessage()} {record.__dict__}" for record in caplog.records if record.name != "django.request"
+    ]
+    kept = [str(row) for row in AuditEntry.objects.values()]
+    for line in (*records, *kept):
+        assert app.secret not in line
+    failed = AuditEntry.objects.filter(event="client_authentication_failed")
+    assert [row.client_id for row in failed] == ["<a secret>", "<a secret>"]
