@@ -17,6 +17,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from django_pkce_auth.server import purge
+
 PID = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
 CUT = {"postgresql": "SELECT pg_terminate_backend(%s)", "mysql": "KILL %s"}
 
@@ -34,7 +36,11 @@ _plans = threading.local()
 
 
 def install(application: Any) -> Any:
-    """Watch every connection of this process; return the application that reads the header."""
+    """Watch every connection of this process; return the application that reads the header.
+
+    No issuance purges by chance: the places of a request are the same each time.
+    """
+    purge.ONE_IN = 0
     connection_created.connect(_watch)
     BaseDatabaseWrapper._commit = _watched(BaseDatabaseWrapper._commit)  # type: ignore[method-assign]
 
