@@ -26,6 +26,8 @@ from benchmarks.exchange import load
 from benchmarks.project import start
 
 WARM_UP = 10
+# One issuance in fifty of ours purges, as its token's digest has it. With this seed so many of those counted do.
+SEED = 8414
 
 
 def main(database: str, file: str, name: str, count: int, mode: str) -> None:
@@ -39,7 +41,7 @@ def main(database: str, file: str, name: str, count: int, mode: str) -> None:
     with sqlite3.connect(database) as stored:
         stored.backup(connection.connection)
     environs = [request.environ() for request in load(Path(file), name)]
-    vars(random)["_urandom"] = random.Random(6749).randbytes  # noqa: S311
+    vars(random)["_urandom"] = random.Random(SEED).randbytes  # noqa: S311
     left, warm_up = iter(environs), min(WARM_UP, count)
     _answer(application, islice(left, warm_up))
     gc.collect()

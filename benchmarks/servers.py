@@ -145,7 +145,9 @@ def compare(sides: list[str], cases: list[str], rounds: int, count: int) -> Rati
         for turn in range(rounds + 1):
             for case in cases:
                 for place, connections in enumerate(CONNECTIONS):
-                    for one in served:
+                    # Another side first each time: whatever goes first finds the machine's caches full of other things.
+                    shift = (turn + place) % len(served)
+                    for one in (*served[shift:], *served[:shift]):
                         many = requests_a_round(one.side, case, count)
                         first = (turn * len(CONNECTIONS) + place) * many
                         cpu = one.send(case, first, many if turn else max(many // 5, connections), connections)
