@@ -14,6 +14,7 @@ import logging
 import pickle
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +71,6 @@ class Watch:
     secrets: set[str] = field(default_factory=set)
     statements: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
-    looking: bool = False
     counted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
     def begin(self) -> None:
@@ -82,11 +82,7 @@ class Watch:
         yield "log", "\n".join(self.logged)
         yield "statements", "\n".join(self.statements)
         yield "cache", "\n".join(cached())
-        self.looking = True
-        try:
-            yield from rows()
-        finally:
-            self.looking = False
+        yield from rows()
 
     def found(self) -> list[str]:
         """Return each place where a secret stands, with what stands before it."""
@@ -121,17 +117,26 @@ def cached() -> Iterator[str]:
 
 
 def rows() -> Iterator[tuple[str, str]]:
-    """Yield every table with what it holds, and every session; nothing where the test has no database."""
+    """Yield every table with what it holds, and every session; nothing where the test has no database.
+
+    By the driver's own cursor: a test may be looking at each statement that goes through Django's.
+    """
     from django.apps import apps
+    from django.contrib.sessions.backends.db import SessionStore
     from django.contrib.sessions.models import Session
     from django.db import DatabaseError, connection
 
     try:
+        connection.ensure_connection()
         for model in apps.get_models(include_auto_created=True):
-            with connection.cursor() as cursor:
+            with connection.wrap_database_errors, closing(connection.connection.cursor()) as cursor:
                 cursor.execute(f"SELECT * FROM {connection.ops.quote_name(model._meta.db_table)}")  # noqa: S608
-                yield f"table {model._meta.db_table}", text(cursor.fetchall())
-        yield "sessions", "\n".join(repr(session.get_decoded()) for session in Session.objects.all())
+                found = cursor.fetchall()
+                names = [column[0] for column in cursor.description]
+            yield f"table {model._meta.db_table}", text(found)
+            if model is Session:
+                decoded = [SessionStore().decode(row[names.index("session_data")]) for row in found]
+                yield "sessions", "\n".join(map(repr, decoded))
     except RuntimeError:  # pytest-django: this test asked for no database
         return
     except DatabaseError:  # a test of broken transactions, or of a database that went away
@@ -183,8 +188,7 @@ def _replace(function: Callable[..., Any], noting: Callable[..., Any]) -> None:
 
 
 def _statement(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    if not watch.looking:
-        watch.statements.append(f"{sql} {text(params)}")
+    watch.statements.append(f"{sql} {text(params)}")
     return execute(sql, params, many, context)
 
 

@@ -182,6 +182,7 @@ def test_confidential_client_without_any_secret_row_never_authenticates(app: App
     refused(app.redeem(code), "invalid_client", status=401)
 
 
+@pytest.mark.leaks_on_purpose  # the statement that looks for such a client has it
 def test_secret_sent_as_the_client_id_is_neither_logged_nor_kept(
     app: App, send: Any, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
