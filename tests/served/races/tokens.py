@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 
-from django_pkce_auth.server.grants.refresh_token import RETRIES
+from django_pkce_auth.server.grants.refresh_token import RETRIES, SIMULTANEOUS
 from django_pkce_auth.server.models import AccessToken, AuthorizationCode, RefreshToken, TokenFamily
 from tests.served.races.cast import Given, Program, make_codes, make_families, make_user, use
 from tests.served.races.race import Race, expect
@@ -68,32 +69,43 @@ class CodeRace(TokenRace):
 
 
 class RefreshRace(TokenRace):
-    """Six refreshes with one token: no error of ours, one family, at most the siblings that retries allow."""
+    """Six refreshes with one token: no error of ours, one family, at most the siblings that retries allow.
+
+    On a machine so busy that the race takes longer than what counts as simultaneous, the last may be taken for a thief.
+    """
 
     name = "refresh"
     racers = 6
 
     def set_up(self) -> None:
         super().set_up()
-        self.given = 0
+        self.given = self.ended = 0
 
     def prepare(self, count: int) -> list[Given]:
         return make_families(self.program, self.user, count)
 
     def run(self, item: Given) -> str:
+        began = time.monotonic()
         given = won(self.race([self.program.refresh(item.refresh_token)] * self.racers))
+        took = time.monotonic() - began
         expect(1 <= len(given) <= 1 + RETRIES, f"{len(given)} siblings")
-        expect(self.opens([each["access_token"] for each in given]) == len(given), "an answer's token does not work")
-        expect(len(self.renewed([given[-1]["refresh_token"]])) == 1, "the client can't go on")
         self.given += len(given)
+        opened = self.opens([each["access_token"] for each in given])
+        if took >= SIMULTANEOUS.total_seconds() and not opened:
+            self.ended += 1
+            expect(self.renewed([each["refresh_token"] for each in given]) == [], "a family is half ended")
+            return "too slow to be one client's"
+        expect(opened == len(given), f"{opened} tokens of {len(given)} answers work after {took:.1f} s")
+        expect(len(self.renewed([given[-1]["refresh_token"]])) == 1, "the client can't go on")
         return f"{len(given)} siblings"
 
     def verify(self, done: int) -> None:
         expect(self.families == done, "more than one family")
         tokens = RefreshToken.objects.filter(family__client=self.program.client)
         counted = Counter(tokens.values_list("generation", flat=True))
-        expect(counted == {0: done, 1: self.given, 2: done}, counted)
-        expect(not TokenFamily.objects.filter(client=self.program.client, revoked_at__isnull=False).exists(), "revoked")
+        expect(counted == {0: done, 1: self.given, 2: done - self.ended}, counted)
+        ended = TokenFamily.objects.filter(client=self.program.client, revoked_at__isnull=False).count()
+        expect(ended == self.ended, f"{ended} families are revoked")
 
 
 class RevocationRace(TokenRace):
