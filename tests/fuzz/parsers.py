@@ -142,8 +142,6 @@ def form_requests(data: bytes) -> None:
         encoded = "" if request is None else parameters.encode(request.encode())
         if request is not None and len(encoded) <= parameters.MAX_MESSAGE_BYTES:
             assert kind.decode(parameters.Parameters.parse(encoded)) == request
-            hidden = [getattr(request, name, None) for name in ("code", "refresh_token", "device_code", "token")]
-            assert not any(secret and len(secret) > 24 and secret in repr(request) for secret in hidden)
 
 
 def client_credentials(data: bytes) -> None:

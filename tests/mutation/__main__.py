@@ -77,18 +77,9 @@ def run(area: Area, directory: Path, mutants: list[str]) -> dict[str, str]:
     """Return what became of each mutant; raises CalledProcessError where the tests fail without any."""
     (directory / "mutants.json").write_text(json.dumps({name: name.partition("__mutmut_")[0] for name in mutants}))
     tests = [test if test.startswith("-") else f"tests/{test}" for test in area.tests]
-    options = [
-        "-p",
-        "tests.mutation.plugin",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:cacheprovider",
-        "--hypothesis-seed=0",
-        "-q",
-    ]
-    # Rules and not luck: each rule is tested by examples of its own as well.
-    environment = os.environ | {"HYPOTHESIS_EXAMPLES": "10", "FUZZ_EXAMPLES": "3", "PYTHONPATH": "."}
+    options = ["tests.mutation.plugin", "no:randomly", "no:cacheprovider"]
+    options = [word for option in options for word in ("-p", option)] + ["--hypothesis-seed=0", "-q", "--tb=no"]
+    environment = os.environ | {"FUZZ_EXAMPLES": "3", "PYTHONPATH": "."}
     command = [sys.executable, "-m", "pytest", "--rootdir=.", "--nomigrations", *options, *tests]
     subprocess.run(command, cwd=directory, env=environment, check=True)
     outcomes: dict[str, str] = json.loads((directory / "outcomes.json").read_text())

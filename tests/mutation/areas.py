@@ -39,7 +39,7 @@ AREAS: Final = {
     "protocol": Area(("protocol/*.py",), ("protocol", "--ignore=tests/protocol/test_package.py")),
     "server": Area(
         tuple(f"server/{name}.py" for name in SERVER),
-        ("server", "flows", "fuzz/test_token_life.py", "--ignore-glob=tests/server/test_admin*"),
+        ("server", "flows/test_four_steps.py", "--ignore-glob=tests/server/test_admin*"),
     ),
     "client": Area(
         tuple(f"client/{name}.py" for name in CLIENT),

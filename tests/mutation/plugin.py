@@ -16,14 +16,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import hypothesis.extra._patching  # noqa: F401  (a failure imports it, in each child anew)
 import pytest
 from _pytest.runner import runtestprotocol
 from asgiref.sync import SyncToAsync
+from hypothesis import Phase, is_hypothesis_test, settings
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 
 PLAN, OUTCOMES = Path("mutants.json"), Path("outcomes.json")
-CHILDREN = os.cpu_count() or 1
+CHILDREN = int(os.environ.get("MUTATION_CHILDREN", os.cpu_count() or 1))
+EXAMPLES = 10
+MOST_LEFT_OUT = 5
 PATIENCE_SECONDS = 120
 """What a child may take beyond 50 times what its tests took; only what runs for ever takes longer."""
 
@@ -33,8 +37,9 @@ class Mutation:
         self.session, self.items = session, session.items
         self.tests: dict[str, list[pytest.Item]] = defaultdict(list)
         self.seconds: dict[str, float] = {}
+        self.left_out: list[pytest.Item] = []
         self.outcomes: dict[str, str] = {}
-        self.children: dict[int, tuple[str, float]] = {}
+        self.children: dict[int, tuple[str, float, list[pytest.Item]]] = {}
 
     def passes(self, item: pytest.Item, others: Sequence[pytest.Item]) -> bool:
         """Run one test; what is set up for all of them stays, as there is always another one to come."""
@@ -49,20 +54,28 @@ class Mutation:
             state()._stats.clear()
             begun = time.monotonic()
             if not self.passes(item, self.items):
-                pytest.exit(f"{item.nodeid} fails without any mutant", returncode=1)
+                # It looks at a function itself, which stands behind another one that chooses the mutant.
+                self.left_out.append(item)
+                print(f"left out, as it fails without any mutant: {item.nodeid}", file=sys.__stderr__, flush=True)
+                continue
             self.seconds[item.nodeid] = time.monotonic() - begun
             for function in state()._stats:
                 self.tests[function].append(item)
+        if len(self.left_out) > MOST_LEFT_OUT:
+            pytest.exit("too many tests fail without any mutant", returncode=1)
+        self.items = [item for item in self.items if item not in self.left_out]
         set_mutant_under_test("")
-        for reached in self.tests.values():
-            reached.sort(key=lambda item: self.seconds[item.nodeid])
+        for function, reached in self.tests.items():
+            module = function.split(".")[-2]
+            # What kills is mostly in the module's own tests, and then what is quick.
+            reached.sort(key=lambda item: (module not in item.path.stem, self.seconds[item.nodeid]))
 
     def start(self, mutant: str, items: list[pytest.Item]) -> None:
         pid = os.fork()
         if not pid:
             self.child(mutant, items)
         allowed = PATIENCE_SECONDS + 50 * sum(self.seconds[item.nodeid] for item in items)
-        self.children[pid] = (mutant, time.monotonic() + allowed)
+        self.children[pid] = (mutant, time.monotonic() + allowed, items)
 
     def child(self, mutant: str, items: list[pytest.Item]) -> None:
         """Never returns: 0 where every test passed, 1 where one failed, 2 where something else went wrong."""
@@ -74,7 +87,12 @@ class Mutation:
             # The threads of the parent are not in its fork.
             SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
             set_mutant_under_test(mutant)
-            code = 0 if all(self.passes(item, self.items) for item in items) else 1
+            code = 0
+            for number, item in enumerate(items):
+                if not self.passes(item, self.items):
+                    Path(f"killer-{os.getpid()}").write_text(str(number))
+                    code = 1
+                    break
         finally:
             os._exit(code)
 
@@ -83,12 +101,18 @@ class Mutation:
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid in self.children:
-                mutant, _ = self.children.pop(pid)
+                mutant, _, items = self.children.pop(pid)
                 code = os.waitstatus_to_exitcode(status)
                 told = {0: "survived", 1: "killed", -signal.SIGKILL: "timeout"}
                 self.outcomes[mutant] = told.get(code, f"ended with {code}")
+                if code == 1 and (killer := Path(f"killer-{pid}")).exists():
+                    # What killed one mutant of a function is the first to be tried on the next.
+                    found, tests = items[int(killer.read_text())], self.tests[mutant.partition("__mutmut_")[0]]
+                    tests.remove(found)
+                    tests.insert(0, found)
+                    killer.unlink()
                 return
-            for overdue in [pid for pid, (_, end) in self.children.items() if time.monotonic() > end]:
+            for overdue in [pid for pid, (_, end, _) in self.children.items() if time.monotonic() > end]:
                 os.kill(overdue, signal.SIGKILL)
             time.sleep(0.005)
 
@@ -107,7 +131,7 @@ class Mutation:
                 continue
             while len(self.children) >= CHILDREN:
                 self.collect()
-            self.start(mutant, items)
+            self.start(mutant, list(items))
             if number % 50 == 0:
                 OUTCOMES.write_text(json.dumps(self.outcomes))
                 print(f"\r{number:,} of {len(order):,}", end="", file=sys.__stderr__, flush=True)
@@ -116,10 +140,24 @@ class Mutation:
         OUTCOMES.write_text(json.dumps(self.outcomes))
 
 
+def draw_little(item: pytest.Item) -> None:
+    """A rule has examples of its own as well; and the smallest input that kills is of no interest here."""
+    test = getattr(item, "obj", None)
+    if is_hypothesis_test(test):
+        usual = test._hypothesis_internal_use_settings
+        phases = (Phase.explicit, Phase.generate)
+        test = getattr(test, "__func__", test)
+        test._hypothesis_internal_use_settings = settings(
+            usual, max_examples=EXAMPLES, phases=phases, database=None, deadline=None
+        )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool:
     if session.testsfailed:
         raise session.Interrupted("errors during collection")
+    for item in session.items:
+        draw_little(item)
     mutation = Mutation(session)
     mutation.reach()
     mutation.check_that_forks_are_sound()
