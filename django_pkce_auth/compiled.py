@@ -239,7 +239,9 @@ def _selecting(query: Any, names: list[str]) -> Any:
     query.add_fields([name for name in names if name not in query.annotations])
     query.set_annotation_mask({name for name in names if name in query.annotations})
     # Short names for tables, and none for columns: it is a third as long, and each run sends and reads all of it.
-    query.change_aliases({alias: f"t{place}" for place, alias in enumerate(query.alias_map)})
+    # Where it has an order, that is by a single table's own columns, under its own name.
+    if len(query.alias_map) > 1:
+        query.change_aliases({alias: f"t{place}" for place, alias in enumerate(query.alias_map)})
     return query
 
 

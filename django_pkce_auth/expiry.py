@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django.db import connections, models, router, transaction
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
+
+from .compiled import Select, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ class Expiring:
         transaction, and nobody else waits.
         """
         using = router.db_for_write(self.model)
+        # Asked with many issuances, and mostly answered by no.
+        if not _first(self.model).rows(using, moment=now - self.kept_for):
+            return
         expired = self._expired(now, using).order_by("expires_at")
         limit = at_most(limit, using)
         after: datetime | None = None
@@ -86,6 +92,15 @@ class Expiring:
         if high - low < 2 * limit:
             return found.filter(pk__gte=low, pk__lte=high)
         return found.filter(pk__in=set(batch.values_list(key, flat=True)) - {None})
+
+
+@cache
+def _first(model: type[models.Model]) -> Select:
+    """The row that expired first, if any had by ``moment``."""
+    moment = Slot(model, "expires_at", "moment")
+    return Select(
+        lambda: model._default_manager.filter(expires_at__lte=moment).order_by("expires_at")[:1], values=["expires_at"]
+    )
 
 
 def delete_empty(holders: models.QuerySet[Any]) -> int:

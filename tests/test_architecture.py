@@ -59,7 +59,7 @@ ROOMS: dict[str, set[str]] = {
     "error_reports": set(),
     "look_up": set(),
     "deadline": {"look_up"},
-    "expiry": set(),
+    "expiry": {"compiled"},
     "outages": set(),
     "primary": set(),
     "published": {"secrets"},
