@@ -115,12 +115,6 @@ def walk_on(walking: list[Visitor]) -> None:
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks the whole file while a table is altered")
-@pytest.mark.xfail(
-    connection.vendor == "postgresql",
-    raises=AssertionError,
-    strict=False,
-    reason="0003 takes its locks one by one, so that it and an exchange can wait for each other: one of them is ended",
-)
 def test_no_request_fails_while_the_new_release_migrates(previous: Path, old_database: None, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     with served(previous, log) as old:
