@@ -139,3 +139,24 @@ def test_user_code_has_enough_bits_rfc8628_5_1() -> None:
 def test_codes_are_not_in_the_reprs() -> None:
     answer = DeviceAuthorizationResponse("s3cret", "s3cret", "https://as.example/device", 600, 5, "https://x/?c=s3cret")
     assert "s3cret" not in repr(DeviceTokenRequest("s3cret")) + repr(answer)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expires_in", "interval"),
+    [(0, 0, 5), (1, 1, 1), (10**7 - 1, 10**7 - 1, 10**7 - 1), (10**7, 0, 5), (-1, 0, 5), (True, 0, 5), (None, 0, 5)],
+)
+def test_time_is_a_number_of_seconds_rfc8628_3_2(sent: object, expires_in: int, interval: int) -> None:
+    answer = DeviceAuthorizationResponse.decode(_WHOLE | {"expires_in": sent, "interval": sent})
+    assert (answer.expires_in, answer.interval) == (expires_in, interval)
+
+
+def test_link_that_is_no_text_counts_as_left_out() -> None:
+    answer = DeviceAuthorizationResponse.decode(_WHOLE | {"verification_uri_complete": ["https://as.example"]})
+    assert answer.verification_uri_complete is None
+
+
+def test_answer_that_is_no_object_is_refused() -> None:
+    assert refusal(DeviceAuthorizationResponse.decode, []) == (
+        "invalid_request",
+        "The device authorization response is not a JSON object.",
+    )

@@ -77,3 +77,25 @@ def test_audience_may_be_one_string_rfc7662_2_2() -> None:
     assert IntrospectionResponse.decode({"active": True, "aud": "https://api.example"}).audience == (
         "https://api.example",
     )
+
+
+def test_inactive_answer_says_nothing_else_rfc7662_2_2() -> None:
+    read = IntrospectionResponse.decode({"active": False, "token_type": "Bearer", "client_id": "app", "exp": 1})
+    assert read == IntrospectionResponse(active=False, token_type=None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [(0, 0), (1, 1), (1.9, 1), (10**11 - 1, 10**11 - 1), (10**11, None), (-1, None), (True, None), ("1", None)],
+)
+def test_time_is_a_number_of_seconds_since_1970_rfc7662_2_2(sent: object, read: int | None) -> None:
+    answer = IntrospectionResponse.decode({"active": True, "exp": sent, "iat": sent})
+    assert (answer.exp, answer.iat) == (read, read)
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"active": "true"}, {"active": 1}])
+def test_answer_that_does_not_say_is_refused(answer: object) -> None:
+    assert refusal(IntrospectionResponse.decode, answer) == (
+        "invalid_request",
+        "The introspection response does not say whether the token is active.",
+    )

@@ -126,3 +126,34 @@ def test_addresses_are_listed_by_their_names() -> None:
     named = {name: url for name, url in read.endpoints() if url}
     assert named == ENDPOINTS | {"jwks_uri": f"{ISSUER}/j"}
     assert {"revocation_endpoint", "userinfo_endpoint", "introspection_endpoint"} <= dict(read.endpoints()).keys()
+
+
+def test_whole_document_is_read_rfc8414_2() -> None:
+    document = {
+        "issuer": ISSUER,
+        "authorization_endpoint": f"{ISSUER}/a",
+        "token_endpoint": f"{ISSUER}/t",
+        "revocation_endpoint": f"{ISSUER}/r",
+        "userinfo_endpoint": f"{ISSUER}/u",
+        "introspection_endpoint": f"{ISSUER}/i",
+        "jwks_uri": "http://127.0.0.1/j",
+    }
+    assert ServerMetadata.decode(document, issuer=ISSUER) == ServerMetadata(
+        ISSUER, f"{ISSUER}/a", f"{ISSUER}/t", f"{ISSUER}/r", f"{ISSUER}/u", f"{ISSUER}/i", "http://127.0.0.1/j"
+    )
+
+
+def test_what_is_left_out_has_the_defaults_of_rfc8414_2() -> None:
+    read = ServerMetadata.decode({"issuer": ISSUER, **ENDPOINTS}, issuer=ISSUER)
+    assert (read.code_challenge_methods, read.token_endpoint_auth_methods) == ((), ("client_secret_basic",))
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ([], "The server's metadata is not a JSON object."),
+        ({"issuer": "x"}, "The server's metadata names another issuer than the one asked for."),
+    ],
+)
+def test_document_that_is_none_says_so(document: object, why: str) -> None:
+    assert refusal(lambda: ServerMetadata.decode(document, issuer=ISSUER)) == ("invalid_request", why)

@@ -90,3 +90,16 @@ def test_mismatch_is_one_printable_ascii_line_for_any_text(registered: list[str]
     assert told.isascii()
     assert told.isprintable()
     assert told.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("registered", "requested", "difference"),
+    [
+        ("https://app.example/cb/", "https://app.example/cb", "they differ in the trailing slash of the path."),
+        ("https://app.example/cbX", "https://app.example/cb", "they differ in the path."),
+    ],
+)
+def test_mismatch_in_the_end_of_the_path_is_told_from_either_side(
+    registered: str, requested: str, difference: str
+) -> None:
+    assert explain_mismatch([registered], requested).endswith(difference)

@@ -337,3 +337,7 @@ def test_is_claimed_https_is_true_for_https_urls(uri: str, expected: bool) -> No
 )
 def test_host_of_is_the_place_that_the_code_goes_to(uri: str, expected: str) -> None:
     assert host_of(uri) == expected
+
+
+def test_fragment_matches_nothing_at_another_port_whatever_is_stored() -> None:
+    assert not matches("http://127.0.0.1/cb#x", "http://127.0.0.1:8000/cb#x")
