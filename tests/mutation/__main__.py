@@ -2,6 +2,7 @@
 
 ``python -m tests.mutation [AREA …] [--only PATTERN …]`` lets mutmut make the mutants in a copy of the project, runs
 them, prints what share was killed, and fails below 90 % or where a survivor is not in survivors.md with its reason.
+The patterns may stand in ``MUTANTS`` as well.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def report(area: str, changes: dict[str, str], outcomes: dict[str, str]) -> bool
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("areas", nargs="*", default=list(AREAS), metavar="AREA", help=", ".join(AREAS))
-    parser.add_argument("--only", nargs="+", default=[], metavar="PATTERN", help="mutants by name: '*.pkce.*'")
+    asked = os.environ.get("MUTANTS", "").split()
+    parser.add_argument("--only", nargs="+", default=asked, metavar="PATTERN", help="mutants by name: '*.pkce.*'")
     options = parser.parse_args()
     good = True
     for area in options.areas:
@@ -111,6 +113,8 @@ def main() -> int:
             directory = Path(scratch)
             copy(directory)
             changes = mutate(AREAS[area], directory, options.only)
+            if not changes:
+                continue
             outcomes = run(AREAS[area], directory, list(changes))
             good = report(area, changes, outcomes) and good
     return not good
