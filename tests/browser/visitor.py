@@ -32,6 +32,8 @@ class Visitor:
         page = page or self.page
         page.goto(f"{self.demo.app_url}/log-in/")
         self.fill_in(self.demo.app_user, page)
+        # Until it is loaded, scripts and all: a button's small window needs one.
+        page.wait_for_url(lambda url: "/log-in/" not in url)
 
     def log_in_at_server(self, page: Page | None = None) -> None:
         page = page or self.page
