@@ -1,19 +1,14 @@
-"""``python -m benchmarks.load PORT FILE NAME FIRST COUNT CONNECTIONS``: send prepared requests over kept connections.
-
-A process of its own, so that what it costs is in nobody's figures. Any answer but the right one ends it with status 1.
-"""
+"""Prepared requests, sent over connections that are kept; any answer but the right one ends the run."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from http.client import HTTPConnection, HTTPResponse
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from benchmarks.exchange import Flow, Request, load, redeem
+from benchmarks.exchange import Flow, Request, redeem
 
 FORM = "application/x-www-form-urlencoded"
 HOST = "server.example"
@@ -71,19 +66,21 @@ class Server:
             raise SystemExit(f"{answer.status} {dict(answer.headers)} {body[:1000]!r}")
 
 
-def main(port: int, file: str, name: str, first: int, count: int, connections: int) -> None:
-    sent = load(Path(file), name)[first : first + count]
-    if len(sent) != count:
-        raise SystemExit(f"only {len(sent)} of {count} were prepared")
+class Load:
+    """As many connections to one server as were ever asked for."""
 
-    def use(place: int) -> None:
-        server = Server(port)
-        for one in sent[place::connections]:
-            server.send(one)
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._servers: list[Server] = []
 
-    with ThreadPoolExecutor(connections) as pool:
-        list(pool.map(use, range(connections)))
+    def send(self, requests: Sequence[Request | Flow], connections: int) -> None:
+        """Send all of them, over so many connections at once."""
+        while len(self._servers) < connections:
+            self._servers.append(Server(self._port))
 
+        def use(place: int) -> None:
+            for one in requests[place::connections]:
+                self._servers[place].send(one)
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], *map(int, sys.argv[4:]))
+        with ThreadPoolExecutor(connections) as pool:
+            list(pool.map(use, range(connections)))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return what the process used of a CPU so far, in user and in kernel mode, its first thread only."""
+    """Return what the process's threads used of a CPU so far, in user and in kernel mode; not those that ended."""
     # In nanoseconds, where /proc/<pid>/stat counts hundredths.
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1_000_000_000
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(each.read_text().split()[0]) for each in threads) / 1_000_000_000
 
 
 def peak_megabytes(pid: int) -> float:

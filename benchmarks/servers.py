@@ -1,8 +1,8 @@
 """``python -m benchmarks.servers``: CPU a request, of workers and database backends, under gunicorn on PostgreSQL.
 
-Every side is served at once, by two workers with connections that persist; a round sends each of them the same number
-of each operation in turn. What counts is the median of the rounds. Wall time is not looked at: it says more about the
-machine's other work than about ours.
+Every side is served at once, by two workers with connections that persist; this process is the load. A round sends each
+of them a few of each operation in turn, so that what the machine does beside it falls on all of them; what counts is
+the median of many rounds. Wall time is not looked at: it says more about the machine's other work than about ours.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.database import connect, database
-from benchmarks.exchange import FLOW, KINDS, OPERATIONS
+from benchmarks.exchange import FLOW, KINDS, OPERATIONS, load
+from benchmarks.load import Load
+from benchmarks.processes import cpu_seconds
 from benchmarks.report import Ratios, show
 from benchmarks.sides import SIDES, python_of
 
 ROOT = Path(__file__).resolve().parents[1]
-TICKS = os.sysconf("SC_CLK_TCK")
+WARM_UP = 3
 CONNECTIONS = (1, 8)
 # An introspection is the resource server's and a guarded GET nobody's: the client's type plays no part in them.
 CASES = (
@@ -48,34 +51,30 @@ AGAINST_TOOLKIT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Served:
     """A side that answers, with what was prepared for it."""
 
-    side: str
-    port: int
-    pid: int
-    database: str
-    requests: Path
+    def __init__(self, side: str, port: int, pid: int, database: str, prepared: dict[str, list[Any]]) -> None:
+        self.side = side
+        self._pid = pid
+        self._database = database
+        self._prepared = {case: iter(requests) for case, requests in prepared.items()}
+        self._load = Load(port)
 
-    def cpu(self) -> float:
-        """Return the seconds of CPU that its processes, and the database's for it, have used so far."""
-        with connect() as server:
-            backends = server.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [self.database]).fetchall()
-        return sum(map(_seconds, [self.pid, *_children(self.pid), *(pid for (pid,) in backends)]))
-
-    def send(self, case: str, first: int, count: int, connections: int) -> float:
+    def send(self, case: str, count: int, connections: int) -> float:
         """Return the seconds of CPU a request."""
-        before = self.cpu()
-        command = [sys.executable, "-m", "benchmarks.load", str(self.port), str(self.requests), case]
-        subprocess.run([*command, str(first), str(count), str(connections)], cwd=ROOT, check=True)
-        return (self.cpu() - before) / count
+        requests = list(islice(self._prepared[case], count))
+        before = self._cpu()
+        self._load.send(requests, connections)
+        return (self._cpu() - before) / len(requests)
 
-
-def _seconds(pid: int) -> float:
-    """Return what a process and the children that it has waited for used, user and system time."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICKS
+    def _cpu(self) -> float:
+        """Return the seconds of CPU that its workers, and the database's processes for them, have used so far."""
+        with connect() as server:
+            backends = server.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s", [self._database]
+            ).fetchall()
+        return sum(map(cpu_seconds, [*_children(self._pid), *(pid for (pid,) in backends)]))
 
 
 def _children(pid: int) -> list[int]:
@@ -103,12 +102,13 @@ def serve(side: str, counts: dict[str, int]) -> Iterator[Served]:
             connection.execute("VACUUM ANALYZE")
         port = _free_port()
         command = [python, "-m", "gunicorn", "benchmarks.wsgi:application", "--bind", f"127.0.0.1:{port}"]
-        command += ["--workers", "2", "--worker-class", "gthread", "--threads", "4", "--keep-alive", "60"]
+        command += ["--workers", "2", "--worker-class", "gthread", "--threads", "4", "--keep-alive", "600"]
         server = subprocess.Popen([*command, "--log-level", "warning"], env=environment, cwd=ROOT)
         stack.callback(server.wait, 20)
         stack.callback(server.terminate)
         _wait_for(port)
-        yield Served(side, port, server.pid, name.removeprefix("postgres:"), prepared)
+        requests = {case: load(prepared, case) for case in counts}
+        yield Served(side, port, server.pid, name.removeprefix("postgres:"), requests)
 
 
 def _free_port() -> int:
@@ -129,8 +129,8 @@ def _wait_for(port: int) -> None:
 def requests_a_round(side: str, case: str, count: int) -> int:
     """Return how many; few where a client's secret goes through PBKDF2, some 0.2 s each."""
     if side == "toolkit" and (case.endswith(":confidential") or case.startswith("introspection")):
-        return max(count // 20, 8)
-    return count // 3 if case.startswith(FLOW) else count
+        return max(count // 10, 4)
+    return max(count // 2, 8) if case.startswith(FLOW) else count
 
 
 def compare(sides: list[str], cases: list[str], rounds: int, count: int) -> Ratios:
@@ -138,24 +138,19 @@ def compare(sides: list[str], cases: list[str], rounds: int, count: int) -> Rati
     with ExitStack() as stack:
         served = []
         for side in sides:
-            # One round more, to warm up.
-            sends = len(CONNECTIONS) * (rounds + 1)
+            sends = len(CONNECTIONS) * (rounds + WARM_UP)
             counts = {case: sends * requests_a_round(side, case, count) for case in cases}
             served.append(stack.enter_context(serve(side, counts)))
-        for turn in range(rounds + 1):
+        for turn in range(-WARM_UP, rounds):
             for case in cases:
                 for place, connections in enumerate(CONNECTIONS):
                     # Another side first each time: whatever goes first finds the machine's caches full of other things.
                     shift = (turn + place) % len(served)
                     for one in (*served[shift:], *served[:shift]):
-                        many = requests_a_round(one.side, case, count)
-                        first = (turn * len(CONNECTIONS) + place) * many
-                        cpu = one.send(case, first, many if turn else max(many // 5, connections), connections)
-                        if turn:
+                        cpu = one.send(case, requests_a_round(one.side, case, count), connections)
+                        if turn >= 0:
                             taken[named(case, connections), one.side].append(cpu)
-            print(f"round {turn} of {rounds}", flush=True)
-            for (name, side), figures in taken.items():
-                print(f"{name:40} {side:8} {figures[-1] * 1000:8.2f} ms", flush=True)
+            print(f"round {turn + 1} of {rounds}", flush=True)
     goals = {named(case, connections): GOALS[case.partition(":")[0]] for case in cases for connections in CONNECTIONS}
     ratios = Ratios("CPU a request", unit="ms", goals=goals)
     for (name, side), figures in taken.items():
@@ -185,8 +180,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", action="append", choices=SIDES)
     parser.add_argument("--case", action="append", choices=CASES)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=400, help="requests of a case in each round")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--count", type=int, default=40, help="requests of a case in each round")
     options = parser.parse_args(arguments)
     # So that servers and databases go as well where this is ended from outside.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))

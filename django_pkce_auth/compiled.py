@@ -8,18 +8,21 @@ Model signals are not sent, as with ``bulk_create`` and ``update``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from operator import itemgetter
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from django.db import connections, models
-from django.db.models.constants import LOOKUP_SEP
+from django.db import connections, models, transaction
+from django.db.models.constants import LOOKUP_SEP, OnConflict
 from django.db.models.expressions import Expression
 from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql.datastructures import Join
 
+Answer = TypeVar("Answer")
 Conversion = tuple[int, Sequence[Callable[..., Any]], Any]
 """A position, what turns the database's value there into Python's, and the expression that it is the value of."""
 
@@ -53,15 +56,42 @@ class _Statement:
             {name: each for name, each in named.items() if not isinstance(each, Slot)},
         )
 
-    def execute(self, cursor: Any, connection: Any, values: Mapping[str, Any]) -> None:
+    def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
+        """Execute it, and return the ``answer`` that cursor and connection give."""
+        connection = connections[using]
         given = dict(self.literals)
         for slot in self.slots:
             # The values come from our own code and are of the column's type already, as "prepared" says.
             given[slot.name] = slot.output_field.get_db_prep_value(values[slot.name], connection, prepared=True)
-        cursor.execute(self.sql, given)
+        if (shared := getattr(connection, _SHARED, None)) is not None:
+            shared.execute(self.sql, given)
+            return answer(shared, connection)
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, given)
+            return answer(cursor, connection)
 
 
 _PLACE: Final = re.compile(r"(?<!%)%s")
+_SHARED: Final = "_pkce_auth_cursor"
+
+
+@contextmanager
+def together(using: str) -> Iterator[None]:
+    """``transaction.atomic``, within which all statements of this module share a cursor: to open one costs its share.
+
+    It is kept on the connection, which belongs to one thread; none of the statements leaves anything to be fetched.
+    """
+    connection = connections[using]
+    with transaction.atomic(using=using):
+        if getattr(connection, _SHARED, None) is not None:
+            yield
+            return
+        with connection.cursor() as cursor:
+            setattr(connection, _SHARED, cursor)
+            try:
+                yield
+            finally:
+                setattr(connection, _SHARED, None)
 
 
 class Update:
@@ -75,10 +105,7 @@ class Update:
     def run(self, using: str, **values: Any) -> int:
         """Return how many rows matched. One statement."""
         statement = self._compiled.get(using) or self._compile(using)
-        connection = connections[using]
-        with connection.cursor() as cursor:
-            statement.execute(cursor, connection, values)
-            return int(cursor.rowcount)
+        return statement.run(using, values, _count)
 
     def _compile(self, using: str) -> _Statement:
         query: Any = self._queryset().query.chain(UpdateQuery)
@@ -87,40 +114,103 @@ class Update:
         return self._compiled[using]
 
 
-def insert(instance: models.Model, *, using: str) -> None:
-    """``instance.save(force_insert=True)``; a key that the database draws is set on it. One statement."""
-    statement, names, key = _insertion(type(instance), instance.pk is None, using)
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        statement.execute(cursor, connection, {name: getattr(instance, name) for name in names})
+def _count(cursor: Any, connection: Any) -> int:
+    return int(cursor.rowcount)
+
+
+class Insert:
+    """``bulk_create`` of one row; a column that is not given has its constant default, or is NULL.
+
+    With ``updating`` a row that has the same ``unique`` fields gets those columns instead, as with
+    ``update_conflicts``.
+    """
+
+    def __init__(self, model: type[models.Model], *, unique: Sequence[str] = (), updating: Sequence[str] = ()) -> None:
+        self._model = model
+        self._unique = unique
+        self._updating = updating
+        self._compiled: dict[tuple[str, tuple[str, ...]], _Insertion] = {}
+
+    def run(self, using: str, **values: Any) -> Any:
+        """Return the key where the database draws one. ``values`` are named by attribute. One statement."""
+        return self._insertion(using, values).run(using, values)
+
+    def instance(self, using: str, **values: Any) -> Any:
+        """Return what ``QuerySet.create`` returns. One statement."""
+        insertion = self._insertion(using, values)
+        key = insertion.run(using, values)
+        columns = insertion.left_out | values
         if key is not None:
-            instance.pk = (
-                cursor.fetchone()[0]
-                if connection.features.can_return_columns_from_insert
-                else connection.ops.last_insert_id(cursor, instance._meta.db_table, key.column)
-            )
-    instance._state.adding = False
-    instance._state.db = using
+            columns[self._model._meta.pk.attname] = key
+        return _born(self._model, using, columns)
+
+    def _insertion(self, using: str, values: Mapping[str, Any]) -> _Insertion:
+        names = tuple(name for name, value in values.items() if value is not None)
+        return self._compiled.get((using, names)) or self._compile(using, names)
+
+    def _compile(self, using: str, names: tuple[str, ...]) -> _Insertion:
+        model, features = self._model, connections[using].features
+        key: Any = model._meta.pk
+        given: list[Any] = [model._meta.get_field(name) for name in names]
+        left_out = {field: _constant(field) for field in model._meta.concrete_fields if field not in given}
+        constants = [field for field, default in left_out.items() if default is not None]
+        # MariaDB and MySQL take no conflict target.
+        unique = self._unique if features.supports_update_conflicts_with_target else ()
+        query: Any = InsertQuery(
+            model,
+            on_conflict=OnConflict.UPDATE if self._updating else None,
+            update_fields=[model._meta.get_field(name) for name in self._updating],
+            unique_fields=[model._meta.get_field(name) for name in unique],
+        )
+        row = {field.attname: Slot(model, field.name, field.attname) for field in given}
+        row |= {field.attname: left_out[field] for field in constants}
+        query.insert_values([*given, *constants], [SimpleNamespace(**row)], raw=True)
+        compiler = _compiler(query, using)
+        answer: Callable[..., Any] = _nothing
+        if key in left_out and not self._updating:
+            compiler.returning_fields = [key]
+            answer = _returned if features.can_return_columns_from_insert else self._last
+        ((sql, parameters),) = compiler.as_sql()
+        defaults: dict[str, Any] = {field.attname: default for field, default in left_out.items()}
+        self._compiled[using, names] = _Insertion(_Statement.of(sql, parameters), answer, defaults)
+        return self._compiled[using, names]
+
+    def _last(self, cursor: Any, connection: Any) -> Any:
+        meta: Any = self._model._meta
+        return connection.ops.last_insert_id(cursor, meta.db_table, meta.pk.column)
 
 
-@cache
-def _insertion(model: type[models.Model], draws_key: bool, using: str) -> tuple[_Statement, Sequence[str], Any]:
-    key = model._meta.pk if draws_key else None
-    fields = [field for field in model._meta.concrete_fields if field is not key]
-    query: Any = InsertQuery(model)
-    slots = {field.attname: Slot(model, field.name, field.attname) for field in fields}
-    query.insert_values(fields, [SimpleNamespace(**slots)], raw=True)
-    compiler = _compiler(query, using)
-    if key is not None:
-        compiler.returning_fields = [key]
-    ((sql, parameters),) = compiler.as_sql()
-    return _Statement.of(sql, parameters), list(slots), key
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    statement: _Statement
+    answer: Callable[[Any, Any], Any]
+    left_out: dict[str, Any]
+
+    def run(self, using: str, values: Mapping[str, Any]) -> Any:
+        return self.statement.run(using, values, self.answer)
+
+
+def _constant(field: Any) -> Any:
+    """Return the default that a column has where it is left out."""
+    if field.has_default() and callable(field.default):
+        raise TypeError(f"{field} has no constant default: give it a value.")
+    return field.get_default()
+
+
+def _nothing(cursor: Any, connection: Any) -> None:
+    return None
+
+
+def _returned(cursor: Any, connection: Any) -> Any:
+    return cursor.fetchone()[0]
 
 
 class Select:
     """What ``queryset()`` finds: the columns named in ``values``, and the rows of ``instances`` joined to them.
 
     Both are named as in ``QuerySet.values_list`` and ``select_related``; an empty name is the queryset's own model.
+    ``keys`` names, for an instance, an annotation that is the key of the row to be joined, instead of what the
+    relation holds. Columns that the queryset defers are read when they are asked for.
     """
 
     def __init__(
@@ -129,27 +219,32 @@ class Select:
         *,
         values: Sequence[str] = (),
         instances: Sequence[str] = (),
+        keys: Mapping[str, str] | None = None,
     ) -> None:
         self._queryset = queryset
         self._values = values
         self._instances = instances
+        self._keys = keys or {}
         self._compiled: dict[str, _Found] = {}
 
     def rows(self, using: str, **values: Any) -> list[Row]:
         """Return what is found. One statement."""
         found = self._compiled.get(using) or self._compile(using)
-        connection = connections[using]
-        with connection.cursor() as cursor:
-            found.statement.execute(cursor, connection, values)
-            return [Row(raw, found, connection) for raw in cursor.fetchall()]
+        return found.statement.run(using, values, found.rows)
 
     def _compile(self, using: str) -> _Found:
         queryset = self._queryset()
         joined = {path: _model_at(queryset.model, path) for path in self._instances}
-        fields: dict[str, list[Any]] = {path: model._meta.concrete_fields for path, model in joined.items()}
-        columns = {path: [_column(path, field) for field in listed] for path, listed in fields.items()}
+        deferred, _ = queryset.query.deferred_loading
+        fields: dict[str, list[Any]] = {
+            path: [field for field in model._meta.concrete_fields if _below(path, field.name) not in deferred]
+            for path, model in joined.items()
+        }
+        columns = {path: [self._column(path, field) for field in listed] for path, listed in fields.items()}
         names = list(dict.fromkeys([*self._values, *(name for listed in columns.values() for name in listed)]))
         query = _selecting(queryset.query.clone(), names)
+        for path, annotation in self._keys.items():
+            _join_by(query.annotations[annotation], query, path)
         compiler = _compiler(query, using)
         statement = _Statement.of(*compiler.as_sql())
         conversions = compiler.get_converters(selected for selected, *_ in compiler.select)
@@ -160,9 +255,18 @@ class Select:
             converted = [(place, *conversions[each]) for place, each in enumerate(positions) if each in conversions]
             return _Picked(positions, converted)
 
-        parts = {path: _part(path, model, fields, picked(columns[path])) for path, model in joined.items()}
+        linked = fields.keys() - self._keys.keys()
+        parts = {
+            path: _part(path, model, fields[path], linked, picked(columns[path])) for path, model in joined.items()
+        }
         self._compiled[using] = _Found(statement, picked(self._values), parts)
         return self._compiled[using]
+
+    def _column(self, path: str, field: Any) -> str:
+        if path and field is field.model._meta.pk:
+            # A joined row's key is what points to it: the same column, so it is read once.
+            return self._keys.get(path) or f"{path}_id"
+        return _below(path, field.attname)
 
 
 class _Picked:
@@ -186,7 +290,7 @@ class _Picked:
 class _Part:
     """A model's columns within the row, and what else of the row hangs on it: attribute → path."""
 
-    model: type[models.Model]
+    born: Callable[[str, Sequence[str], Sequence[Any]], models.Model]
     columns: _Picked
     key: int
     names: Sequence[str]
@@ -198,6 +302,9 @@ class _Found:
     statement: _Statement
     values: _Picked
     parts: Mapping[str, _Part]
+
+    def rows(self, cursor: Any, connection: Any) -> list[Row]:
+        return [Row(raw, self, connection) for raw in cursor.fetchall()]
 
 
 class Row:
@@ -221,10 +328,18 @@ class Row:
         values = part.columns.of(self._raw, self._connection)
         if values[part.key] is None:
             return None
-        made = part.model.from_db(self._connection.alias, part.names, values)
+        made = part.born(self._connection.alias, part.names, values)
         for relation, below in part.links:
             relation.set_cached_value(made, self.instance(below))
         return made
+
+
+def key_field(model: type[models.Model]) -> Any:
+    """Return the field that the model's key is in the end: a child's key is its parent's."""
+    field: Any = model._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    return field
 
 
 def _compiler(query: Any, using: str) -> Any:
@@ -255,12 +370,43 @@ def _below(path: str, name: str) -> str:
     return f"{path}{LOOKUP_SEP}{name}" if path else name
 
 
-def _column(path: str, field: Any) -> str:
-    # A joined row's key is what points to it: the same column, so it is read once.
-    return f"{path}_id" if path and field is field.model._meta.pk else _below(path, field.attname)
+class _JoinBy(Join):
+    """A row joined by the key that an expression gives."""
+
+    def __init__(self, key: Any, join: Any) -> None:
+        vars(self).update(vars(join))
+        self.key = key
+        self.model: Any = join.join_field.related_model
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        key, parameters = compiler.compile(self.key)
+        quoted = compiler.quote_name_unless_alias
+        column = connection.ops.quote_name(key_field(self.model).column)
+        joined = f"{self.join_type} {quoted(self.table_name)} {self.table_alias}"
+        return f"{joined} ON ({self.table_alias}.{column} = {key})", list(parameters)
 
 
-def _part(path: str, model: type[models.Model], fields: Mapping[str, Sequence[Any]], columns: _Picked) -> _Part:
-    own = fields[path]
-    links = [(field, below) for field in own if (below := _below(path, field.name)) in fields]
-    return _Part(model, columns, own.index(model._meta.pk), [field.attname for field in own], links)
+def _join_by(key: Any, query: Any, path: str) -> None:
+    """Join the row at ``path`` by ``key`` instead; both are joined by the query already, and all of it has aliases."""
+    alias = query.setup_joins(path.split(LOOKUP_SEP), query.get_meta(), next(iter(query.alias_map))).joins[-1]
+    query.alias_map[alias] = _JoinBy(key, query.alias_map[alias])
+
+
+def _part(path: str, model: type[models.Model], own: Sequence[Any], linked: Collection[str], columns: _Picked) -> _Part:
+    links = [(field, below) for field in own if (below := _below(path, field.name)) in linked]
+    # A project's own model may do more when it is read, or have others that listen.
+    born = partial(_read, model) if model._meta.app_label == "pkce_auth" else model.from_db
+    return _Part(born, columns, own.index(model._meta.pk), [field.attname for field in own], links)
+
+
+def _read(model: type[models.Model], using: str, names: Sequence[str], values: Sequence[Any]) -> models.Model:
+    return _born(model, using, zip(names, values, strict=True))
+
+
+def _born(model: type[models.Model], using: str, columns: Any) -> models.Model:
+    """Return an instance that is stored already, made as unpickling makes it: ``Model.__init__`` is slow."""
+    made = model.__new__(model)
+    state = models.base.ModelState()
+    state.adding, state.db = False, using
+    made.__dict__.update(columns, _state=state)
+    return made

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.core.exceptions import FieldDoesNotExist
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.models.functions import Coalesce
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_pkce_auth.compiled import Select, Slot, Update, insert
-from django_pkce_auth.server.models import AccessToken, Client, ClientSecret, RefreshToken, TokenFamily
+from django_pkce_auth.compiled import Insert, Select, Slot, Update, key_field, together
+from django_pkce_auth.server.models import AccessToken, Client, ClientSecret, Consent, RefreshToken, TokenFamily
 from tests.four_steps import App
 
 
@@ -31,6 +34,10 @@ TOKENS = Select(
     values=("expires_at", "family__revoked_at", "family__client__secrets__created_at"),
     instances=("", "family", "family__client", "family__client__service_user", "family__user"),
 )
+
+
+FAMILIES = Insert(TokenFamily)
+MOMENTS = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
 
 
 @pytest.fixture
@@ -109,22 +116,118 @@ def test_update_tells_how_many_rows_matched(token: AccessToken) -> None:
     assert token.expires_at == end
 
 
-def test_insert_stores_what_save_stores(token: AccessToken) -> None:
-    family = TokenFamily(client=token.family.client, user=token.family.user, scope="read", created_at=timezone.now())
-    insert(family, using="default")
+def test_insert_stores_what_the_orm_stores(token: AccessToken) -> None:
+    client, now = token.family.client, timezone.now()
+    given = {"client_id": client.pk, "created_at": now, "scope": "read"}
+    family = FAMILIES.instance("default", **given, user_id=token.family.user_id)
     assert family.pk > token.family.pk
     assert facts(TokenFamily.objects.get(pk=family.pk)) == facts(family)
-    refresh_token = RefreshToken(
-        digest=b"r" * 32, family=family, created_at=timezone.now(), expires_at=timezone.now(), generation=7
-    )
-    insert(refresh_token, using="default")
-    assert facts(RefreshToken.objects.get(pk=b"r" * 32)) == facts(refresh_token)
-    assert (refresh_token._state.db, refresh_token._state.adding) == ("default", False)
+    assert facts(family) == facts(TokenFamily(pk=family.pk, **given, user=token.family.user))
+    assert (family._state.db, family._state.adding) == ("default", False)
+    assert family.client == client
+    assert FAMILIES.run("default", **given) > family.pk
+    ends = {"created_at": now, "expires_at": now, "generation": 7}
+    assert Insert(RefreshToken).run("default", digest=b"r" * 32, family_id=family.pk, **ends) is None
+    stored = RefreshToken.objects.get(pk=b"r" * 32)
+    assert facts(stored) == facts(RefreshToken(digest=b"r" * 32, family=family, **ends))
+
+
+def test_insert_of_other_columns_is_another_statement(token: AccessToken) -> None:
+    given = {"client_id": token.family.client_id, "created_at": timezone.now(), "scope": "read"}
+    keys = [FAMILIES.run("default", **given, resource=resource) for resource in ("https://a.example", None)]
+    stored = TokenFamily.objects.in_bulk(keys)
+    assert [stored[key].resource for key in keys] == ["https://a.example", None]
 
 
 def test_insert_never_overwrites(token: AccessToken) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        insert(token, using="default")
+        Insert(AccessToken).run("default", **(facts(token) or {}))
+
+
+def test_insert_over_what_is_there(token: AccessToken) -> None:
+    store = Insert(Consent, unique=["user", "client"], updating=["scope", "updated_at"])
+    owner, (first, second) = {"user_id": token.family.user_id, "client_id": token.family.client_id}, MOMENTS
+    Consent.objects.all().delete()
+    store.run("default", **owner, scope="read", created_at=first, updated_at=first)
+    store.run("default", **owner, scope="read write", created_at=second, updated_at=second)
+    (consent,) = Consent.objects.all()
+    assert (consent.scope, consent.created_at, consent.updated_at) == ("read write", first, second)
+    assert consent.resource == ""
+
+
+def test_insert_of_an_unknown_column_is_an_error(token: AccessToken) -> None:
+    with pytest.raises(FieldDoesNotExist, match="owner"):
+        FAMILIES.run("default", owner=token.family.user_id)
+
+
+def test_default_that_is_drawn_anew_must_be_given(token: AccessToken) -> None:
+    with pytest.raises(TypeError, match="created_at has no constant default"):
+        FAMILIES.run("default", client_id=token.family.client_id, scope="read")
+
+
+def test_rows_are_joined_by_another_key(app: App, token: AccessToken, django_user_model: Any) -> None:
+    """The user, or the service user where there is none."""
+    path = "family__client__service_user"
+
+    def acting() -> Any:
+        key = Coalesce("family__user_id", f"{path}_id", output_field=key_field(django_user_model))
+        return by_digest().annotate(who=key)
+
+    select = Select(acting, values=[f"{path}_id"], instances=["family__client", path], keys={path: "who"})
+
+    def found() -> Any:
+        (row,) = select.rows("default", digest=token.digest)
+        assert row.values == [app.client.service_user_id]
+        return row.instance(path)
+
+    assert facts(found()) == facts(token.family.user)
+    app.client.service_user = django_user_model.objects.create_user(username="robot")
+    app.client.save()
+    assert facts(found()) == facts(token.family.user)
+    (row,) = select.rows("default", digest=token.digest)
+    assert row.instance("family__client").service_user.username == "robot"
+    TokenFamily.objects.update(user=None)
+    assert found().username == "robot"
+    app.client.service_user = None
+    app.client.save()
+    assert found() is None
+
+
+def test_deferred_column_is_read_when_it_is_asked_for(app: App, token: AccessToken) -> None:
+    select = Select(lambda: by_digest().defer("family__client__name"), instances=["family__client"])
+    with CaptureQueriesContext(connection) as captured:
+        (row,) = select.rows("default", digest=token.digest)
+        client = row.instance("family__client")
+        assert client.client_id == app.client.client_id
+        assert len(captured) == 1
+        assert client.name == app.client.name
+    assert len(captured) == 2
+    assert '"name"' not in captured[0]["sql"].replace("`", '"')
+
+
+def test_statements_of_a_transaction_share_a_cursor(token: AccessToken, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, real = [], connection.cursor
+
+    def cursor() -> Any:
+        opened.append("one")
+        return real()
+
+    def fail_midway() -> None:
+        with together("default"), together("default"):
+            opened.clear()
+            assert len(TOKENS.rows("default", digest=token.digest)) == 1
+            Insert(AccessToken).run("default", **(facts(token) or {}) | {"digest": b"2" * 32})
+            assert len(TOKENS.rows("default", digest=b"2" * 32)) == 1
+            assert opened == []
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(connections["default"], "cursor", cursor)
+    with pytest.raises(ZeroDivisionError):
+        fail_midway()
+    opened.clear()
+    # Rolled back, and the cursor is nobody's any more.
+    assert TOKENS.rows("default", digest=b"2" * 32) == []
+    assert opened == ["one"]
 
 
 def test_value_that_is_not_given_is_an_error(token: AccessToken) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final
 
-from django.db import router, transaction
+from django.db import router
 
 from .. import conf
-from ..compiled import insert
+from ..compiled import Insert, together
 from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, AuthorizationResponse
 from ..protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ..protocol.parameters import Parameters
@@ -26,6 +26,7 @@ from .resources import allowed_resources
 from .scopes import allowed_scopes
 
 logger = logging.getLogger("django_pkce_auth.server")
+_CODE: Final = Insert(AuthorizationCode)
 
 
 class UnsafeRequest(Exception):
@@ -161,18 +162,7 @@ def approve(
     client, using = authorization.client, router.db_for_write(AuthorizationCode)
     before, own = authorization.remembered, settings.resources.own.identifier
     allowed = before.adding(scopes, authorization.resources, own=own)
-    code = AuthorizationCode(
-        digest=digest(raw_code),
-        client=client,
-        user=user,
-        created_at=now,
-        expires_at=now + settings.authorization_code_lifetime,
-        code_challenge=cast(str, authorization.request.code_challenge),
-        redirect_uri=authorization.redirect_uri,
-        scope=format_scope(scopes),
-        resource=" ".join(authorization.resources) or None,
-    )
-    with transaction.atomic(using=using):
+    with together(using):
         remember(
             allowed,
             before=before,
@@ -183,7 +173,18 @@ def approve(
             using=using,
             was_asked=was_asked,
         )
-        insert(code, using=using)
+        _CODE.run(
+            using,
+            digest=digest(raw_code),
+            client_id=client.pk,
+            user_id=user.pk,
+            created_at=now,
+            expires_at=now + settings.authorization_code_lifetime,
+            code_challenge=authorization.request.code_challenge,
+            redirect_uri=authorization.redirect_uri,
+            scope=format_scope(scopes),
+            resource=" ".join(authorization.resources) or None,
+        )
         record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
     response = AuthorizationResponse(code=raw_code, state=authorization.state, iss=settings.issuer)
     return response.encode(authorization.redirect_uri)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 
-from ..compiled import Slot, Update
+from ..compiled import Insert, Slot, Update
 from ..protocol.redirect_uris import is_claimed_https
 from ..scope_registry import Scope, ScopeRegistry
 from .events import record
@@ -21,6 +21,9 @@ _HOLD = Update(
     scope=Slot(Consent, "scope"),
 )
 """Writes what is there already: it finds the row as it was read, and keeps it so until the transaction ends."""
+
+_STORE = Insert(Consent, unique=["user", "client"], updating=["scope", "resource", "updated_at"])
+"""Two approvals at the same moment make one row."""
 
 
 class ConsentGone(Exception):
@@ -91,7 +94,15 @@ def remember(
     elif stands and not was_asked:
         raise ConsentGone
     else:
-        _upsert(allowed, user=user, client=client, now=now, using=using)
+        _STORE.run(
+            using,
+            user_id=user.pk,
+            client_id=client.pk,
+            scope=allowed.scope,
+            resource=allowed.resource,
+            created_at=now,
+            updated_at=now,
+        )
     record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
 
 
@@ -103,20 +114,6 @@ def _still_there(
         return bool(_HOLD.run(using, user=user.pk, client=client.pk, scope=before.scope, resource=before.resource))
     rows = Consent.objects.using(using).filter(user=user, client=client, scope=before.scope, resource=before.resource)
     return bool(rows.update(scope=allowed.scope, resource=allowed.resource, updated_at=now))
-
-
-def _upsert(allowed: Remembered, *, user: Any, client: Client, now: datetime, using: str) -> None:
-    row = Consent(
-        user=user, client=client, scope=allowed.scope, resource=allowed.resource, created_at=now, updated_at=now
-    )
-    # Two approvals at the same moment make one row; MariaDB and MySQL take no conflict target.
-    by_target = connections[using].features.supports_update_conflicts_with_target
-    Consent.objects.using(using).bulk_create(
-        [row],
-        update_conflicts=True,
-        update_fields=["scope", "resource", "updated_at"],
-        unique_fields=["user", "client"] if by_target else None,
-    )
 
 
 def withdraw(*, user: Any, client: Client, now: datetime, actor: Any = None) -> int:

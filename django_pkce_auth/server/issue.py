@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from ..compiled import insert
+from ..compiled import Insert
 from ..conf import Settings
 from ..protocol.jwt_access_token import access_token_claims
 from ..protocol.scopes import format_scope
@@ -13,6 +13,10 @@ from ..protocol.token import TokenResponse
 from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
 from .models import OPAQUE, AccessToken, Client, RefreshToken, TokenFamily
 from .purge import purge_sometimes
+
+_FAMILY: Final = Insert(TokenFamily)
+_ACCESS_TOKEN: Final = Insert(AccessToken)
+_REFRESH_TOKEN: Final = Insert(RefreshToken)
 
 
 def start_family(
@@ -27,8 +31,9 @@ def start_family(
 ) -> TokenFamily:
     """Insert the row that everything of this authorization points to; ``user_id`` is None where no person is in it."""
     lifetime = settings.authorization_lifetime
-    family = TokenFamily(
-        client=client,
+    family: TokenFamily = _FAMILY.instance(
+        using,
+        client_id=client.pk,
         user_id=user_id,
         created_at=now,
         last_used_at=now,
@@ -36,7 +41,7 @@ def start_family(
         scope=scope,
         resource=resource,
     )
-    insert(family, using=using)
+    family.client = client
     return family
 
 
@@ -62,15 +67,15 @@ def issue_tokens(
         bound = family.resources if resources is None else resources
         raw_access_token = _signed(family, granted, bound, expires_at, settings=settings, now=now, using=using)
     stored = digest(raw_access_token)
-    token = AccessToken(
+    _ACCESS_TOKEN.run(
+        using,
         digest=stored,
-        family=family,
+        family_id=family.pk,
         created_at=now,
         expires_at=expires_at,
         scope=None if scopes is None else format_scope(scopes),
         resource=None if resources is None else " ".join(resources),
     )
-    insert(token, using=using)
     purge_sometimes(stored, now=now, using=using)
     return TokenResponse(
         access_token=raw_access_token,
@@ -108,14 +113,14 @@ def _signed(
 
 def _refresh_token(family: TokenFamily, generation: int, settings: Settings, now: datetime, using: str) -> str:
     raw = generate(REFRESH_TOKEN)
-    token = RefreshToken(
+    _REFRESH_TOKEN.run(
+        using,
         digest=digest(raw),
-        family=family,
+        family_id=family.pk,
         created_at=now,
         expires_at=_earliest(now + settings.refresh_token_lifetime, family.expires_at),
         generation=generation,
     )
-    insert(token, using=using)
     return raw
 
 

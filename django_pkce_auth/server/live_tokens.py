@@ -8,11 +8,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from django.db import router
+from django.contrib.auth import get_user_model
+from django.db import models, router
+from django.db.models.functions import Coalesce
 
-from ..compiled import Row, Select, Slot
+from ..compiled import Row, Select, Slot, key_field
 from ..protocol.scopes import parse_scope
 from ..secrets import digest
 from .models import AccessToken, Client, RefreshToken
@@ -44,15 +47,19 @@ _OWN: Final[dict[Any, tuple[str, str]]] = {
     AccessToken: ("scope", "resource"),
     RefreshToken: ("superseded_at", "superseded_at"),
 }
-_CLIENT, _USER, _SERVICE_USER = "family__client", "family__user", "family__client__service_user"
+_CLIENT, _WHO = "family__client", "family__client__service_user"
+
+
+def _tokens(model: type[AccessToken | RefreshToken]) -> models.QuerySet[Any]:
+    # Who it acts for: a person, or else the client's service user; so the users' table is joined once.
+    who = Coalesce("family__user_id", "family__client__service_user_id", output_field=key_field(get_user_model()))
+    found: models.QuerySet[Any] = model._default_manager.filter(digest=Slot(model, "digest")).annotate(who=who)
+    return found
 
 
 def _select(model: type[AccessToken | RefreshToken]) -> Select:
-    return Select(
-        lambda: model._default_manager.filter(digest=Slot(model, "digest")),
-        values=(*_Columns._fields, *_OWN[model]),
-        instances=(_CLIENT, _USER, _SERVICE_USER),
-    )
+    columns = (*_Columns._fields, *_OWN[model])
+    return Select(partial(_tokens, model), values=columns, instances=(_CLIENT, _WHO), keys={_WHO: "who"})
 
 
 _SELECT: Final = {model: _select(model) for model in _OWN}
@@ -106,19 +113,18 @@ def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: d
     if found.expires_at <= now or (model is RefreshToken and first is not None):
         _log("expired" if found.expires_at <= now else "superseded", found)
         return None
-    user = None if found.family__user_id is None else row.instance(_USER)
-    acts_for_itself = user is None and found.family__client__service_user_id is not None
-    service_user = row.instance(_SERVICE_USER) if acts_for_itself else None
+    who = row.instance(_WHO)
     if not is_live(
         now,
         revoked_at=found.family__revoked_at,
         expires_at=found.family__expires_at,
         disabled_at=found.family__client__disabled_at,
-        who=service_user if user is None else user,
+        who=who,
     ):
         _log(_why_ended(found, now), found)
         return None
-    return LiveToken(found, (first, second), user, service_user, row)
+    is_person = found.family__user_id is not None
+    return LiveToken(found, (first, second), who if is_person else None, None if is_person else who, row)
 
 
 def _why_ended(found: _Columns, now: datetime) -> str:

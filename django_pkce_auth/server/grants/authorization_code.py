@@ -8,7 +8,7 @@ from typing import cast
 
 from django.db import router, transaction
 
-from ...compiled import Slot, Update
+from ...compiled import Slot, Update, together
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, OAuthError
@@ -78,7 +78,7 @@ def _redeem(
 
     Filling ``family`` is the claim, and the database decides it: of several requests one UPDATE finds it empty.
     """
-    with transaction.atomic(using=using):
+    with together(using):
         family = start_family(
             client=client,
             user_id=code.user_id,

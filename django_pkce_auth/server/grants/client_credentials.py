@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import router, transaction
+from django.db import router
 
+from ...compiled import together
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
@@ -32,7 +33,7 @@ def exchange_client_credentials(
     scopes = allowed_scopes(request.scopes, client=client, registry=settings.scopes)
     resources = allowed_resources(request.resources, client=client, registry=settings.resources)
     using = router.db_for_write(TokenFamily)
-    with transaction.atomic(using=using):
+    with together(using):
         family = start_family(
             client=client,
             user_id=None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import router, transaction
+from django.db import router
 from django.db.models import F
 
+from ...compiled import together
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.device import AUTHORIZATION_PENDING, EXPIRED_TOKEN, SLOW_DOWN, DeviceTokenRequest
@@ -63,7 +64,7 @@ def _redeem(
 ) -> TokenResponse:
     """Claim and issue in one transaction, as with an authorization code."""
     using = router.db_for_write(DeviceCode)
-    with transaction.atomic(using=using):
+    with together(using):
         family = start_family(
             client=client,
             user_id=device.user_id,

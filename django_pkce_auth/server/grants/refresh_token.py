@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.db import router, transaction
+from django.db import router
 from django.db.models import F
 
-from ...compiled import Slot, Update
+from ...compiled import Slot, Update, together
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
@@ -126,7 +126,7 @@ def _if_claimed(
     using: str,
 ) -> TokenResponse | None:
     """Claim and issue in one transaction: whoever does not win the claim issues nothing."""
-    with transaction.atomic(using=using):
+    with together(using):
         return issue() if claim(token, now, using) else None
 
 
