@@ -41,28 +41,34 @@ class Slot(Expression):
 @dataclass(frozen=True, slots=True)
 class _Statement:
     sql: str
-    slots: Sequence[Slot]
-    literals: Mapping[str, Any]
+    names: Sequence[str]
+    """Of the values that are given when it runs."""
+    preparations: Sequence[tuple[str, Callable[..., Any]]]
+    """What turns some of them into what the driver takes."""
+    literals: dict[str, Any]
 
     @classmethod
     def of(cls, sql: str, parameters: Sequence[Any]) -> _Statement:
         """Name the parameters: Django's SQLite backend rewrites ``%s`` with a regular expression at each run."""
         names = [each.name if isinstance(each, Slot) else f"literal_{at}" for at, each in enumerate(parameters)]
         named = dict(zip(names, parameters, strict=True))
+        slots = {name: each for name, each in named.items() if isinstance(each, Slot)}
+        preparations = {name: plain_field(slot.output_field).get_db_prep_value for name, slot in slots.items()}
         left = iter(names)
         return cls(
             _PLACE.sub(lambda place: f"%({next(left)})s", sql),
-            [each for each in named.values() if isinstance(each, Slot)],
-            {name: each for name, each in named.items() if not isinstance(each, Slot)},
+            list(slots),
+            [(name, prepare) for name, prepare in preparations.items() if prepare.__func__ not in _AS_IT_IS],
+            {name: each for name, each in named.items() if name not in slots},
         )
 
     def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
         """Execute it, and return the ``answer`` that cursor and connection give."""
         connection = connections[using]
-        given = dict(self.literals)
-        for slot in self.slots:
+        given = {name: values[name] for name in self.names} | self.literals
+        for name, prepare in self.preparations:
             # The values come from our own code and are of the column's type already, as "prepared" says.
-            given[slot.name] = slot.output_field.get_db_prep_value(values[slot.name], connection, prepared=True)
+            given[name] = prepare(given[name], connection, prepared=True)
         if (shared := getattr(connection, _SHARED, None)) is not None:
             shared.execute(self.sql, given)
             return answer(shared, connection)
@@ -71,6 +77,8 @@ class _Statement:
             return answer(cursor, connection)
 
 
+# They return what is prepared already.
+_AS_IT_IS: Final = {models.Field.get_db_prep_value, models.fields.AutoFieldMixin.get_db_prep_value}
 _PLACE: Final = re.compile(r"(?<!%)%s")
 _SHARED: Final = "_pkce_auth_cursor"
 
@@ -334,9 +342,8 @@ class Row:
         return made
 
 
-def key_field(model: type[models.Model]) -> Any:
-    """Return the field that the model's key is in the end: a child's key is its parent's."""
-    field: Any = model._meta.pk
+def plain_field(field: Any) -> Any:
+    """Return the field that holds the value in the end: what a foreign key points to, or the field itself."""
     while field.remote_field:
         field = field.target_field
     return field
@@ -381,7 +388,7 @@ class _JoinBy(Join):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         key, parameters = compiler.compile(self.key)
         quoted = compiler.quote_name_unless_alias
-        column = connection.ops.quote_name(key_field(self.model).column)
+        column = connection.ops.quote_name(plain_field(self.model._meta.pk).column)
         joined = f"{self.join_type} {quoted(self.table_name)} {self.table_alias}"
         return f"{joined} ON ({self.table_alias}.{column} = {key})", list(parameters)
 

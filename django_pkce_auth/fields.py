@@ -22,7 +22,7 @@ else:
 class DigestField(Field):
     """32 bytes; half as wide as hexadecimal, comparable byte by byte whatever the database's collation.
 
-    Django's BinaryField is a BLOB on MariaDB and MySQL, which can't be a key.
+    Django's BinaryField is a BLOB on MariaDB and MySQL, which can't be a key. All drivers take bytes as they are.
     """
 
     empty_strings_allowed = False
@@ -54,10 +54,6 @@ class DigestField(Field):
 
     def get_prep_value(self, value: Any) -> bytes | None:
         return self.to_python(super().get_prep_value(value))
-
-    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
-        value = super().get_db_prep_value(value, connection, prepared)
-        return None if value is None else connection.Database.Binary(value)  # type: ignore[attr-defined]
 
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)

@@ -61,6 +61,10 @@ class ClientCredentials:
             raise OAuthError(INVALID_REQUEST, "client_id in the body is not that of the Authorization header.")
         return cls(*decoded, CLIENT_SECRET_BASIC, () if raw == decoded else (raw,))
 
+    @property
+    def has_secret(self) -> bool:
+        return self.method != NONE
+
     def header(self) -> str:
         """Return the Authorization header of ``client_secret_basic``, both halves form-encoded as the RFC says."""
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret or '')}"

@@ -105,15 +105,20 @@ def _split(text: str) -> list[tuple[str, str]]:
 def _collect(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     collected: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
-        # A name that is no plain word is none of ours, and is not repeated into an error text.
-        shown = name if _NAME.match(name) else "A parameter"
         if "\0" in name or "\0" in value:
-            raise OAuthError(INVALID_REQUEST, f"{shown} holds a NUL character; send it without.")
+            raise OAuthError(INVALID_REQUEST, f"{_shown(name)} holds a NUL character; send it without.")
         if len(value) > MAX_VALUE_CHARACTERS:
             raise OAuthError(
-                INVALID_REQUEST, f"{shown} has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are read."
+                INVALID_REQUEST,
+                f"{_shown(name)} has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are read.",
             )
-        if name in collected and name not in REPEATABLE:
-            raise OAuthError(INVALID_REQUEST, f"{shown} was sent more than once; send it once.")
-        collected[name] = (*collected.get(name, ()), value)
-    return {name: kept for name, values in collected.items() if (kept := tuple(value for value in values if value))}
+        before = collected.get(name)
+        if before is not None and name not in REPEATABLE:
+            raise OAuthError(INVALID_REQUEST, f"{_shown(name)} was sent more than once; send it once.")
+        collected[name] = (*(before or ()), *((value,) if value else ()))
+    return {name: values for name, values in collected.items() if values}
+
+
+def _shown(name: str) -> str:
+    # A name that is no plain word is none of ours, and is not repeated into an error text.
+    return name if _NAME.match(name) else "A parameter"

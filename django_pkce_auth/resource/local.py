@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils.functional import SimpleLazyObject
 
 from ..conf import Settings
-from ..server.live_tokens import LiveToken, find_live_token
-from ..server.models import AccessToken, Client, TokenFamily
+from ..server.live_tokens import LiveToken, find_live_token_with_client
+from ..server.models import Client, TokenFamily
 from . import verified
 from .grant import Grant
 
@@ -22,7 +22,7 @@ def find_local_grant(raw_token: str, *, settings: Settings, now: datetime) -> Gr
     """Return what the token allows: valid is it AND its family AND its client AND its user. One query."""
     if (grant := verified.recall(raw_token, settings=settings, now=now)) is not None:
         return grant
-    token = find_live_token(AccessToken, raw_token, now=now)
+    token = find_live_token_with_client(raw_token, now=now)
     if token is None:
         return None
     _note_use(token, now)

@@ -38,7 +38,11 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
     readings = ((credentials.client_id, credentials.client_secret), *credentials.alternatives)
     reason = UNKNOWN
     for client_id, client_secret in readings:
-        known = found if found and found.client.client_id == client_id else find_client(client_id)
+        known = (
+            found
+            if found and found.client.client_id == client_id
+            else find_client(client_id, secrets=credentials.has_secret)
+        )
         if known is None:
             continue
         secret = known.matching_secret(client_secret, now) if client_secret else None

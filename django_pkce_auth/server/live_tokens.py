@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.db import models, router
 from django.db.models.functions import Coalesce
 
-from ..compiled import Row, Select, Slot, key_field
+from ..compiled import Row, Select, Slot, plain_field
 from ..protocol.scopes import parse_scope
 from ..secrets import digest
 from .models import AccessToken, Client, RefreshToken
@@ -52,17 +52,20 @@ _CLIENT, _WHO = "family__client", "family__client__service_user"
 
 def _tokens(model: type[AccessToken | RefreshToken]) -> models.QuerySet[Any]:
     # Who it acts for: a person, or else the client's service user; so the users' table is joined once.
-    who = Coalesce("family__user_id", "family__client__service_user_id", output_field=key_field(get_user_model()))
+    who = Coalesce(
+        "family__user_id", "family__client__service_user_id", output_field=plain_field(get_user_model()._meta.pk)
+    )
     found: models.QuerySet[Any] = model._default_manager.filter(digest=Slot(model, "digest")).annotate(who=who)
     return found
 
 
-def _select(model: type[AccessToken | RefreshToken]) -> Select:
+def _select(model: type[AccessToken | RefreshToken], *clients: str) -> Select:
     columns = (*_Columns._fields, *_OWN[model])
-    return Select(partial(_tokens, model), values=columns, instances=(_CLIENT, _WHO), keys={_WHO: "who"})
+    return Select(partial(_tokens, model), values=columns, instances=(*clients, _WHO), keys={_WHO: "who"})
 
 
 _SELECT: Final = {model: _select(model) for model in _OWN}
+_WITH_CLIENT: Final = _select(AccessToken, _CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,23 @@ class LiveToken:
         return self.columns.family__client__client_id
 
     def client(self) -> Client:
-        """Return the client, made of what was read."""
+        """Return the client, made of what was read along."""
         client: Client = self.row.instance(_CLIENT)
         return client
 
 
 def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: datetime) -> LiveToken | None:
     """Return the token if it is valid: it AND its family AND its client AND who it acts for. One query."""
-    rows = _SELECT[model].rows(router.db_for_write(model), digest=digest(raw))
+    return _live(model, _SELECT[model], raw, now)
+
+
+def find_live_token_with_client(raw: str, *, now: datetime) -> LiveToken | None:
+    """Return the access token if it is valid, with all of its client. One query."""
+    return _live(AccessToken, _WITH_CLIENT, raw, now)
+
+
+def _live(model: type[AccessToken | RefreshToken], select: Select, raw: str, now: datetime) -> LiveToken | None:
+    rows = select.rows(router.db_for_write(model), digest=digest(raw))
     if not rows:
         _log("unknown")
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -50,10 +50,9 @@ class KnownClient:
     secrets: tuple[StoredSecret, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, client: Client, rows: Iterable[Row]) -> KnownClient:
-        """Return the client that ``rows`` were joined to: a row for each secret, one without where it has none."""
-        secrets = (row.values[: len(_SECRET)] for row in rows)
-        return cls(client, tuple(StoredSecret(*columns) for columns in secrets if columns[0] is not None))
+    def of(cls, client: Client, columns: Iterable[Sequence[Any]]) -> KnownClient:
+        """Return the client that the ``columns`` of secrets were joined to: one without any where it has none."""
+        return cls(client, tuple(StoredSecret(*each) for each in columns if each and each[0] is not None))
 
     def matching_secret(self, raw: str, now: datetime) -> StoredSecret | None:
         """Return the secret that ``raw`` is, if it is still valid."""
@@ -72,11 +71,26 @@ class AskingClient:
     remembered: Remembered
 
 
-_SECRET: Final = ("digest", "created_at", "expires_at", "last_used_at")
+def _selects(
+    queryset: Callable[[], models.QuerySet[Any]], client: str, *, values: Sequence[str] = (), instances: Sequence[str]
+) -> dict[bool, Select]:
+    """Return what finds a client's rows, with (True) and without its secrets behind ``values``.
+
+    A request that presents no secret needs none of them. The columns of a client that no request of a program needs
+    are read when somebody asks for them.
+    """
+    secrets = [f"{client}secrets__{column}" for column in ("digest", "created_at", "expires_at", "last_used_at")]
+
+    def lean() -> models.QuerySet[Any]:
+        return queryset().defer(*(f"{client}{column}" for column in _RARE))
+
+    return {
+        False: Select(lean, values=values, instances=instances),
+        True: Select(lean, values=[*values, *secrets], instances=instances),
+    }
 
 
-def _secret(client: str) -> list[str]:
-    return [f"{client}secrets__{column}" for column in _SECRET]
+_RARE: Final = ("default_scope", "web_origins", "client_uri", "policy_uri", "tos_uri", "registered_by", "verified_at")
 
 
 def _by_digest(model: type[models.Model]) -> models.QuerySet[Any]:
@@ -100,29 +114,29 @@ def _asking() -> models.QuerySet[Any]:
 
 
 _OWNERS: Final = ("", "family", "family__client", "family__user")
-_CLIENT = Select(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), values=_secret(""), instances=[""])
+_CLIENT = _selects(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), "", instances=[""])
 _ASKING = Select(
     _asking,
     values=["redirect_uris__uri", "consented_scope", "consented_resource"],
     instances=["", "registered_by"],
 )
-_CODE = Select(partial(_by_digest, AuthorizationCode), values=_secret("client__"), instances=["", "client", "user"])
-_DEVICE_CODE = Select(partial(_by_digest, DeviceCode), values=_secret("client__"), instances=["", "client", "user"])
-_REFRESH_TOKEN = Select(_refresh_tokens, values=[*_secret("family__client__"), "rival_used_at"], instances=_OWNERS)
+_CODE = _selects(partial(_by_digest, AuthorizationCode), "client__", instances=["", "client", "user"])
+_DEVICE_CODE = _selects(partial(_by_digest, DeviceCode), "client__", instances=["", "client", "user"])
+_REFRESH_TOKEN = _selects(_refresh_tokens, "family__client__", values=["rival_used_at"], instances=_OWNERS)
 _TOKENS = {
     model: Select(partial(_by_digest, model), instances=[*_OWNERS, "family__client__service_user"])
     for model in (AccessToken, RefreshToken)
 }
 
 
-def find_client(client_id: str) -> KnownClient | None:
-    """Return the client of exactly this identifier, or None."""
-    rows = _CLIENT.rows(router.db_for_write(Client), client_id=client_id)
+def find_client(client_id: str, *, secrets: bool = True) -> KnownClient | None:
+    """Return the client of exactly this identifier, or None; without its ``secrets`` where none was presented."""
+    rows = _CLIENT[secrets].rows(router.db_for_write(Client), client_id=client_id)
     if not rows:
         return None
     client = rows[0].instance("")
     # Some databases compare text without regard to case; an identifier is equal or it is another one.
-    return KnownClient.of(client, rows) if client.client_id == client_id else None
+    return KnownClient.of(client, (row.values for row in rows)) if client.client_id == client_id else None
 
 
 def find_asking_client(client_id: str, *, user: Any) -> AskingClient | None:
@@ -139,26 +153,29 @@ def find_asking_client(client_id: str, *, user: Any) -> AskingClient | None:
     return AskingClient(client, uris, Remembered(scope or "", resource or ""))
 
 
-def find_code(raw: str) -> tuple[AuthorizationCode, KnownClient] | tuple[None, None]:
-    """Return the code with its user and its client, whose secrets are read along, or nothing."""
-    return _redeemable(_CODE.rows(router.db_for_write(AuthorizationCode), digest=digest(raw)))
+def find_code(raw: str, *, secrets: bool) -> tuple[AuthorizationCode, KnownClient] | tuple[None, None]:
+    """Return the code with its user and its client, whose secrets are read along if asked for, or nothing."""
+    return _redeemable(_CODE[secrets].rows(router.db_for_write(AuthorizationCode), digest=digest(raw)))
 
 
-def find_device_code(raw: str) -> tuple[DeviceCode, KnownClient] | tuple[None, None]:
-    """Return the device code with its user and its client, whose secrets are read along, or nothing."""
-    return _redeemable(_DEVICE_CODE.rows(router.db_for_write(DeviceCode), digest=digest(raw)))
+def find_device_code(raw: str, *, secrets: bool) -> tuple[DeviceCode, KnownClient] | tuple[None, None]:
+    """Return the device code with its user and its client, as with a code."""
+    return _redeemable(_DEVICE_CODE[secrets].rows(router.db_for_write(DeviceCode), digest=digest(raw)))
 
 
-def find_refresh_token(raw: str) -> tuple[RefreshToken, KnownClient, datetime | None] | tuple[None, None, None]:
-    """Return the token with its family, user and client, whose secrets are read along, or nothing.
+def find_refresh_token(
+    raw: str, *, secrets: bool
+) -> tuple[RefreshToken, KnownClient, datetime | None] | tuple[None, None, None]:
+    """Return the token with its family, user and client, as with a code.
 
     The third value is when a sibling was used: of the tokens that a retry made, one client goes on with one.
     """
-    rows = _REFRESH_TOKEN.rows(router.db_for_write(RefreshToken), digest=digest(raw))
+    rows = _REFRESH_TOKEN[secrets].rows(router.db_for_write(RefreshToken), digest=digest(raw))
     if not rows:
         return None, None, None
     token = rows[0].instance("")
-    return token, KnownClient.of(token.family.client, rows), rows[0].values[-1]
+    (rival_used_at, *first), *others = (row.values for row in rows)
+    return token, KnownClient.of(token.family.client, [first, *(columns for _, *columns in others)]), rival_used_at
 
 
 def find_token(raw: str) -> AccessToken | RefreshToken | None:
@@ -173,4 +190,4 @@ def _redeemable(rows: Sequence[Row]) -> tuple[Any, KnownClient] | tuple[None, No
     if not rows:
         return None, None
     found = rows[0].instance("")
-    return found, KnownClient.of(found.client, rows)
+    return found, KnownClient.of(found.client, (row.values for row in rows))

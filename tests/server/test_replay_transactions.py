@@ -43,8 +43,8 @@ def test_code_lost_to_another_request_leaves_no_family_behind(
     """Both requests read the code unredeemed; the one that loses the claim must leave no trace."""
     real, winner = grant.find_code, []
 
-    def find(raw: str) -> Any:
-        stale = real(raw)
+    def find(raw: str, **options: Any) -> Any:
+        stale = real(raw, **options)
         if not winner:
             winner.append(None)
             winner.append(app.redeem(code).json())

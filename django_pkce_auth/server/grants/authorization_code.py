@@ -36,7 +36,7 @@ def exchange_code(
 ) -> TokenResponse:
     """Redeem a code: authenticate, prove possession, claim, then issue; raises OAuthError."""
     request = AuthorizationCodeTokenRequest.decode(parameters)
-    code, owner = find_code(request.code)
+    code, owner = find_code(request.code, secrets=credentials.has_secret)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if code is None or code.client_id != client.pk:

@@ -31,7 +31,7 @@ def exchange_device_code(
 ) -> TokenResponse:
     """Answer a poll: the tokens, or why there are none yet; raises OAuthError."""
     request = DeviceTokenRequest.decode(parameters)
-    device, owner = find_device_code(request.device_code)
+    device, owner = find_device_code(request.device_code, secrets=credentials.has_secret)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if device is None or device.client_id != client.pk or device.family_id is not None:

@@ -46,7 +46,7 @@ def exchange_refresh_token(
 ) -> TokenResponse:
     """Give new tokens for a refresh token; raises OAuthError."""
     request = RefreshTokenRequest.decode(parameters)
-    token, owner, rival_used_at = find_refresh_token(request.refresh_token)
+    token, owner, rival_used_at = find_refresh_token(request.refresh_token, secrets=credentials.has_secret)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if token is None or token.family.client_id != client.pk:
