@@ -7,99 +7,22 @@ Model signals are not sent, as with ``bulk_create`` and ``update``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from types import SimpleNamespace
-from typing import Any, Final, TypeVar
+from typing import Any
 
-from django.db import connections, models, transaction
+from django.db import connections, models
 from django.db.models.constants import LOOKUP_SEP, OnConflict
-from django.db.models.expressions import Expression
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.datastructures import Join
 
-Answer = TypeVar("Answer")
+from .statement import Slot, Statement, compiler_for, plain_field, stored_instance
+
 Conversion = tuple[int, Sequence[Callable[..., Any]], Any]
 """A position, what turns the database's value there into Python's, and the expression that it is the value of."""
-
-
-class Slot(Expression):
-    """The place of a value that is given, by ``name``, when the statement runs."""
-
-    def __init__(self, model: type[models.Model], column: str, name: str = "") -> None:
-        super().__init__(output_field=model._meta.get_field(column))  # type: ignore[arg-type]
-        self.name: Final = name or column
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Slot]]:  # type: ignore[override]
-        return "%s", [self]
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    sql: str
-    names: Sequence[str]
-    """Of the values that are given when it runs."""
-    preparations: Sequence[tuple[str, Callable[..., Any]]]
-    """What turns some of them into what the driver takes."""
-    literals: dict[str, Any]
-
-    @classmethod
-    def of(cls, sql: str, parameters: Sequence[Any]) -> _Statement:
-        """Name the parameters: Django's SQLite backend rewrites ``%s`` with a regular expression at each run."""
-        names = [each.name if isinstance(each, Slot) else f"literal_{at}" for at, each in enumerate(parameters)]
-        named = dict(zip(names, parameters, strict=True))
-        slots = {name: each for name, each in named.items() if isinstance(each, Slot)}
-        preparations = {name: plain_field(slot.output_field).get_db_prep_value for name, slot in slots.items()}
-        left = iter(names)
-        return cls(
-            _PLACE.sub(lambda place: f"%({next(left)})s", sql),
-            list(slots),
-            [(name, prepare) for name, prepare in preparations.items() if prepare.__func__ not in _AS_IT_IS],
-            {name: each for name, each in named.items() if name not in slots},
-        )
-
-    def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
-        """Execute it, and return the ``answer`` that cursor and connection give."""
-        connection = connections[using]
-        given = {name: values[name] for name in self.names} | self.literals
-        for name, prepare in self.preparations:
-            # The values come from our own code and are of the column's type already, as "prepared" says.
-            given[name] = prepare(given[name], connection, prepared=True)
-        if (shared := getattr(connection, _SHARED, None)) is not None:
-            shared.execute(self.sql, given)
-            return answer(shared, connection)
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, given)
-            return answer(cursor, connection)
-
-
-# They return what is prepared already.
-_AS_IT_IS: Final = {models.Field.get_db_prep_value, models.fields.AutoFieldMixin.get_db_prep_value}
-_PLACE: Final = re.compile(r"(?<!%)%s")
-_SHARED: Final = "_pkce_auth_cursor"
-
-
-@contextmanager
-def together(using: str) -> Iterator[None]:
-    """``transaction.atomic``, within which all statements of this module share a cursor: to open one costs its share.
-
-    It is kept on the connection, which belongs to one thread; none of the statements leaves anything to be fetched.
-    """
-    connection = connections[using]
-    with transaction.atomic(using=using):
-        if getattr(connection, _SHARED, None) is not None:
-            yield
-            return
-        with connection.cursor() as cursor:
-            setattr(connection, _SHARED, cursor)
-            try:
-                yield
-            finally:
-                setattr(connection, _SHARED, None)
 
 
 class Update:
@@ -108,17 +31,17 @@ class Update:
     def __init__(self, queryset: Callable[[], models.QuerySet[Any]], **assigned: Any) -> None:
         self._queryset = queryset
         self._assigned = assigned
-        self._compiled: dict[str, _Statement] = {}
+        self._compiled: dict[str, Statement] = {}
 
     def run(self, using: str, **values: Any) -> int:
         """Return how many rows matched. One statement."""
         statement = self._compiled.get(using) or self._compile(using)
         return statement.run(using, values, _count)
 
-    def _compile(self, using: str) -> _Statement:
+    def _compile(self, using: str) -> Statement:
         query: Any = self._queryset().query.chain(UpdateQuery)
         query.add_update_values(self._assigned)
-        self._compiled[using] = _Statement.of(*_compiler(query, using).as_sql())
+        self._compiled[using] = Statement.of(*compiler_for(query, using).as_sql())
         return self._compiled[using]
 
 
@@ -150,7 +73,7 @@ class Insert:
         columns = insertion.left_out | values
         if key is not None:
             columns[self._model._meta.pk.attname] = key
-        return _born(self._model, using, columns)
+        return stored_instance(self._model, using, columns)
 
     def _insertion(self, using: str, values: Mapping[str, Any]) -> _Insertion:
         names = tuple(name for name, value in values.items() if value is not None)
@@ -173,14 +96,14 @@ class Insert:
         row = {field.attname: Slot(model, field.name, field.attname) for field in given}
         row |= {field.attname: left_out[field] for field in constants}
         query.insert_values([*given, *constants], [SimpleNamespace(**row)], raw=True)
-        compiler = _compiler(query, using)
+        compiler = compiler_for(query, using)
         answer: Callable[..., Any] = _nothing
         if key in left_out and not self._updating:
             compiler.returning_fields = [key]
             answer = _returned if features.can_return_columns_from_insert else self._last
         ((sql, parameters),) = compiler.as_sql()
         defaults: dict[str, Any] = {field.attname: default for field, default in left_out.items()}
-        self._compiled[using, names] = _Insertion(_Statement.of(sql, parameters), answer, defaults)
+        self._compiled[using, names] = _Insertion(Statement.of(sql, parameters), answer, defaults)
         return self._compiled[using, names]
 
     def _last(self, cursor: Any, connection: Any) -> Any:
@@ -190,7 +113,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class _Insertion:
-    statement: _Statement
+    statement: Statement
     answer: Callable[[Any, Any], Any]
     left_out: dict[str, Any]
 
@@ -253,8 +176,8 @@ class Select:
         query = _selecting(queryset.query.clone(), names)
         for path, annotation in self._keys.items():
             _join_by(query.annotations[annotation], query, path)
-        compiler = _compiler(query, using)
-        statement = _Statement.of(*compiler.as_sql())
+        compiler = compiler_for(query, using)
+        statement = Statement.of(*compiler.as_sql())
         conversions = compiler.get_converters(selected for selected, *_ in compiler.select)
         at = {name: position for position, name in enumerate(names)}
 
@@ -307,7 +230,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    statement: _Statement
+    statement: Statement
     values: _Picked
     parts: Mapping[str, _Part]
 
@@ -340,18 +263,6 @@ class Row:
         for relation, below in part.links:
             relation.set_cached_value(made, self.instance(below))
         return made
-
-
-def plain_field(field: Any) -> Any:
-    """Return the field that holds the value in the end: what a foreign key points to, or the field itself."""
-    while field.remote_field:
-        field = field.target_field
-    return field
-
-
-def _compiler(query: Any, using: str) -> Any:
-    # For a connection that nothing opens: what is kept must hold on to no other thread's.
-    return query.get_compiler(connection=connections[using].copy())
 
 
 def _selecting(query: Any, names: list[str]) -> Any:
@@ -407,13 +318,4 @@ def _part(path: str, model: type[models.Model], own: Sequence[Any], linked: Coll
 
 
 def _read(model: type[models.Model], using: str, names: Sequence[str], values: Sequence[Any]) -> models.Model:
-    return _born(model, using, zip(names, values, strict=True))
-
-
-def _born(model: type[models.Model], using: str, columns: Any) -> models.Model:
-    """Return an instance that is stored already, made as unpickling makes it: ``Model.__init__`` is slow."""
-    made = model.__new__(model)
-    state = models.base.ModelState()
-    state.adding, state.db = False, using
-    made.__dict__.update(columns, _state=state)
-    return made
+    return stored_instance(model, using, zip(names, values, strict=True))

@@ -12,7 +12,8 @@ from django.db import connections, models, router, transaction
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
-from .compiled import Select, Slot
+from .compiled import Select
+from .statement import Slot
 
 
 @dataclass(frozen=True, slots=True)

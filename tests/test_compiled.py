@@ -13,8 +13,9 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_pkce_auth.compiled import Insert, Select, Slot, Update, plain_field, together
+from django_pkce_auth.compiled import Insert, Select, Update
 from django_pkce_auth.server.models import AccessToken, Client, ClientSecret, Consent, RefreshToken, TokenFamily
+from django_pkce_auth.statement import Slot, plain_field, together
 from tests.four_steps import App
 
 

@@ -10,13 +10,14 @@ from typing import Any, Final
 from django.db import router
 
 from .. import conf
-from ..compiled import Insert, together
+from ..compiled import Insert
 from ..protocol.authorization import AuthorizationErrorResponse, AuthorizationRequest, AuthorizationResponse
 from ..protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import explain_mismatch, matches
 from ..protocol.scopes import format_scope
 from ..secrets import AUTHORIZATION_CODE, digest, generate
+from ..statement import together
 from .consent import remember
 from .events import record
 from .lookups import AskingClient, find_asking_client

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.db import router, transaction
 
-from ..compiled import Insert, Slot, Update
+from ..compiled import Insert, Update
 from ..protocol.redirect_uris import is_claimed_https
 from ..scope_registry import Scope, ScopeRegistry
+from ..statement import Slot
 from .events import record
 from .models import AuthorizationCode, Client, Consent, DeviceCode, TokenFamily
 from .remembered import Remembered

@@ -15,9 +15,10 @@ from django.contrib.auth import get_user_model
 from django.db import models, router
 from django.db.models.functions import Coalesce
 
-from ..compiled import Row, Select, Slot, plain_field
+from ..compiled import Row, Select
 from ..protocol.scopes import parse_scope
 from ..secrets import digest
+from ..statement import Slot, plain_field
 from .models import AccessToken, Client, RefreshToken
 from .validity import identifiers, is_live
 

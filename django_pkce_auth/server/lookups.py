@@ -11,8 +11,9 @@ from typing import Any, Final
 from django.db import models, router
 from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
 
-from ..compiled import Row, Select, Slot
+from ..compiled import Row, Select
 from ..secrets import REFRESH_TOKEN, digest, same
+from ..statement import Slot
 from .models import AccessToken, AuthorizationCode, Client, Consent, DeviceCode, RefreshToken
 from .remembered import Remembered
 
@@ -90,7 +91,10 @@ def _selects(
     }
 
 
-_RARE: Final = ("default_scope", "web_origins", "client_uri", "policy_uri", "tos_uri", "registered_by", "verified_at")
+_RARE: Final = (
+    *("web_origins", "client_uri", "policy_uri", "tos_uri"),
+    *("registered_by", "created_at", "verified_at", "metadata"),
+)
 
 
 def _by_digest(model: type[models.Model]) -> models.QuerySet[Any]:

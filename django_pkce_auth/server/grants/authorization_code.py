@@ -8,13 +8,14 @@ from typing import cast
 
 from django.db import router, transaction
 
-from ...compiled import Slot, Update, together
+from ...compiled import Update
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.pkce import verify
 from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
+from ...statement import Slot, together
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens, start_family

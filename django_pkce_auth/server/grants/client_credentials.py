@@ -6,13 +6,13 @@ from datetime import datetime
 
 from django.db import router
 
-from ...compiled import together
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.scopes import format_scope
 from ...protocol.token import ClientCredentialsTokenRequest, TokenResponse
+from ...statement import together
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens, start_family

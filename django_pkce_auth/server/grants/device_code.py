@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from django.db import router
 from django.db.models import F
 
-from ...compiled import together
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.device import AUTHORIZATION_PENDING, EXPIRED_TOKEN, SLOW_DOWN, DeviceTokenRequest
 from ...protocol.errors import ACCESS_DENIED, INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import TokenResponse
+from ...statement import together
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens, start_family

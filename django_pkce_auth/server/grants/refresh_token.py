@@ -10,13 +10,14 @@ from functools import partial
 from django.db import router
 from django.db.models import F
 
-from ...compiled import Slot, Update, together
+from ...compiled import Update
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import RefreshTokenRequest, TokenResponse
 from ...scope_registry import ScopeRegistry
+from ...statement import Slot, together
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
 from ..issue import issue_tokens

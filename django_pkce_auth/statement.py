@@ -1,0 +1,110 @@
+"""One statement as it was compiled, to be run with new values; and the transaction in which several share a cursor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from django.db import connections, models, transaction
+from django.db.models.expressions import Expression
+
+Answer = TypeVar("Answer")
+
+
+class Slot(Expression):
+    """The place of a value that is given, by ``name``, when the statement runs."""
+
+    def __init__(self, model: type[models.Model], column: str, name: str = "") -> None:
+        super().__init__(output_field=model._meta.get_field(column))  # type: ignore[arg-type]
+        self.name: Final = name or column
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Slot]]:  # type: ignore[override]
+        return "%s", [self]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    sql: str
+    names: Sequence[str]
+    """Of the values that are given when it runs."""
+    preparations: Sequence[tuple[str, Callable[..., Any]]]
+    """What turns some of them into what the driver takes."""
+    literals: dict[str, Any]
+
+    @classmethod
+    def of(cls, sql: str, parameters: Sequence[Any]) -> Statement:
+        """Name the parameters: Django's SQLite backend rewrites ``%s`` with a regular expression at each run."""
+        names = [each.name if isinstance(each, Slot) else f"literal_{at}" for at, each in enumerate(parameters)]
+        named = dict(zip(names, parameters, strict=True))
+        slots = {name: each for name, each in named.items() if isinstance(each, Slot)}
+        preparations = {name: plain_field(slot.output_field).get_db_prep_value for name, slot in slots.items()}
+        left = iter(names)
+        return cls(
+            _PLACE.sub(lambda place: f"%({next(left)})s", sql),
+            list(slots),
+            [(name, prepare) for name, prepare in preparations.items() if prepare.__func__ not in _AS_IT_IS],
+            {name: each for name, each in named.items() if name not in slots},
+        )
+
+    def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
+        """Execute it, and return the ``answer`` that cursor and connection give."""
+        connection = connections[using]
+        given = {name: values[name] for name in self.names} | self.literals
+        for name, prepare in self.preparations:
+            # The values come from our own code and are of the column's type already, as "prepared" says.
+            given[name] = prepare(given[name], connection, prepared=True)
+        if (shared := getattr(connection, _SHARED, None)) is not None:
+            shared.execute(self.sql, given)
+            return answer(shared, connection)
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, given)
+            return answer(cursor, connection)
+
+
+# They return what is prepared already.
+_AS_IT_IS: Final = {models.Field.get_db_prep_value, models.fields.AutoFieldMixin.get_db_prep_value}
+_PLACE: Final = re.compile(r"(?<!%)%s")
+_SHARED: Final = "_pkce_auth_cursor"
+
+
+@contextmanager
+def together(using: str) -> Iterator[None]:
+    """``transaction.atomic``, within which all statements of this module share a cursor: to open one costs its share.
+
+    It is kept on the connection, which belongs to one thread; none of the statements leaves anything to be fetched.
+    """
+    connection = connections[using]
+    with transaction.atomic(using=using):
+        if getattr(connection, _SHARED, None) is not None:
+            yield
+            return
+        with connection.cursor() as cursor:
+            setattr(connection, _SHARED, cursor)
+            try:
+                yield
+            finally:
+                setattr(connection, _SHARED, None)
+
+
+def plain_field(field: Any) -> Any:
+    """Return the field that holds the value in the end: what a foreign key points to, or the field itself."""
+    while field.remote_field:
+        field = field.target_field
+    return field
+
+
+def compiler_for(query: Any, using: str) -> Any:
+    # For a connection that nothing opens: what is kept must hold on to no other thread's.
+    return query.get_compiler(connection=connections[using].copy())
+
+
+def stored_instance(model: type[models.Model], using: str, columns: Any) -> models.Model:
+    """Return an instance that is stored already, made as unpickling makes it: ``Model.__init__`` is slow."""
+    made = model.__new__(model)
+    state = models.base.ModelState()
+    state.adding, state.db = False, using
+    made.__dict__.update(columns, _state=state)
+    return made
