@@ -28,6 +28,7 @@ SHARED = {
     "expiry",
     "fields",
     "jose",
+    "later",
     "look_up",
     "metrics",
     "outages",
@@ -69,6 +70,7 @@ ROOMS: dict[str, set[str]] = {
     "transport": {"protocol", "addresses", "deadline", ""},  # "" is the package itself: its version
     "discovery": {"protocol", "addresses", "transport"},
     "jose": set(),
+    "later": set(),
     "fields": {"protocol", "conf", "secrets", "encryption"},
     "redirects": {"protocol", "conf"},
     "server": {"protocol", *SHARED},

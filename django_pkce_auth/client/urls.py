@@ -3,7 +3,12 @@
 from django.contrib.auth.decorators import login_not_required
 from django.urls import re_path
 
-from .views import callback, connect, finished, index, log_in
+from ..later import LaterView
+
+callback, connect, finished, index, log_in = (
+    LaterView(f"django_pkce_auth.client.views.{name}")
+    for name in ("callback", "connect", "finished", "index", "log_in")
+)
 
 _PROVIDER = r"(?P<provider>[A-Za-z0-9_-]{1,64})"
 

@@ -3,7 +3,9 @@
 from django.contrib.auth.decorators import login_not_required
 from django.urls import re_path
 
-from .views import resource_metadata
+from ..later import LaterView
+
+resource_metadata = LaterView("django_pkce_auth.resource.views.resource_metadata")
 
 app_name = "pkce_auth"
 urlpatterns = [

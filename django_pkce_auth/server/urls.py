@@ -7,14 +7,18 @@ Django's LoginRequiredMiddleware.
 from django.contrib.auth.decorators import login_not_required
 from django.urls import re_path
 
-from .views.apps import apps
-from .views.authorize import authorize
-from .views.device import device, device_authorization, device_qr
-from .views.introspection import introspect
-from .views.jwks import jwks
-from .views.metadata import metadata
-from .views.revocation import revoke
-from .views.token import token
+from ..later import LaterView
+
+authorize = LaterView("django_pkce_auth.server.views.authorize.authorize")
+token = LaterView("django_pkce_auth.server.views.token.token")
+revoke = LaterView("django_pkce_auth.server.views.revocation.revoke")
+introspect = LaterView("django_pkce_auth.server.views.introspection.introspect")
+jwks = LaterView("django_pkce_auth.server.views.jwks.jwks")
+device_authorization = LaterView("django_pkce_auth.server.views.device.device_authorization")
+device = LaterView("django_pkce_auth.server.views.device.device")
+device_qr = LaterView("django_pkce_auth.server.views.device.device_qr")
+apps = LaterView("django_pkce_auth.server.views.apps.apps")
+metadata = LaterView("django_pkce_auth.server.views.metadata.metadata")
 
 urlpatterns = [
     re_path(r"^oauth/authorize/?$", login_not_required(authorize), name="authorize"),

@@ -11,7 +11,6 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..consent import withdraw
 from ..models import Consent
 from .read_only import ReadOnlyAdmin, scopes
 
@@ -35,6 +34,9 @@ class ConsentAdmin(ReadOnlyAdmin):
         return DjangoModelAdmin.has_delete_permission(self, request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Consent) -> None:
+        # Hardly ever needed, and with it comes much of the server.
+        from ..consent import withdraw
+
         withdraw(user=obj.user, client=obj.client, now=timezone.now(), actor=request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Consent]) -> None:
