@@ -6,9 +6,10 @@ A deployment that never runs ``manage.py pkce_purge`` stays small as well. Conse
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.db import router, transaction
+from django.db.models import Max, Min
 
 from ..expiry import Expiring, delete_empty
 from .models import AccessToken, AuthorizationCode, DeviceCode, RefreshToken, TokenFamily
@@ -28,6 +29,9 @@ ONE_IN: int = 50
 ROWS: Final = 100
 """How many rows of each table it removes: twice as many as those issuances make, so that a backlog shrinks."""
 
+KEYS: Final = 20_000
+"""How many keys of families one look covers, whether there is anything behind them or not."""
+
 
 def purge_sometimes(digest: bytes, *, now: datetime, using: str) -> None:
     """After the commit of one issuance in ``ONE_IN``, remove a little; what fails is logged and harms nobody.
@@ -45,17 +49,24 @@ def purge_sometimes(digest: bytes, *, now: datetime, using: str) -> None:
     transaction.on_commit(purge, using=using, robust=True)
 
 
-def purge_families(*, after: Any, limit: int) -> tuple[Any, int]:
-    """Look at the next ``limit`` families by key, and delete those that hold nothing.
+def family_keys() -> tuple[int, int]:
+    """Return the least and the highest key of a family that there is; two zeros where there is none."""
+    keys = TokenFamily.objects.using(router.db_for_write(TokenFamily)).aggregate(least=Min("pk"), highest=Max("pk"))
+    return keys["least"] or 0, keys["highest"] or 0
 
-    Returns the key to go on ``after``, None at the end, and how many were deleted. Families go with the last of their
-    tokens; this finds what two purges at the same moment left to each other.
+
+def purge_families(*, after: int, limit: int) -> tuple[int, int]:
+    """Look at up to ``limit`` families with the next keys, and delete those that hold nothing.
+
+    Returns the key to go on ``after``, and how many were deleted. Families go with the last of their tokens; this
+    finds what two purges at the same moment left to each other. It never looks further than ``KEYS``: what was deleted
+    a moment ago stays in the database's index for a while, and to pass over a million of those takes its time.
     """
     using = router.db_for_write(TokenFamily)
-    families = TokenFamily.objects.using(using).order_by("pk")
-    keys = list((families if after is None else families.filter(pk__gt=after)).values_list("pk", flat=True)[:limit])
+    families = TokenFamily.objects.using(using).order_by("pk").filter(pk__gt=after, pk__lte=after + KEYS)
+    keys = list(families.values_list("pk", flat=True)[:limit])
     if not keys:
-        return None, 0
+        return after + KEYS, 0
     with transaction.atomic(using=using):
-        deleted = delete_empty(families.filter(pk__gte=keys[0], pk__lte=keys[-1]))
-    return keys[-1], deleted
+        deleted = delete_empty(families.filter(pk__lte=keys[-1]))
+    return keys[-1] if len(keys) == limit else after + KEYS, deleted

@@ -139,6 +139,23 @@ def test_purge_finds_families_that_were_left_empty(app: App, alice: Any, tokens:
     assert TokenFamily.objects.count() == 1
 
 
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_purge_finds_empty_families_between_gaps(
+    app: App, alice: Any, tokens: dict[str, Any], batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look covers so many keys, however few there are among them."""
+    monkeypatch.setattr(purge, "KEYS", 5)
+    kept = TokenFamily.objects.get()
+    for key in (1000, 1001, 1002, 1004, 1005, 1006, 1031):
+        TokenFamily.objects.create(pk=key, client=app.client, user=alice, scope="read")
+    assert run(batch=batch)["removed"]["token families"] == 7
+    assert list(TokenFamily.objects.all()) == [kept]
+
+
+def test_purge_of_no_families_at_all(db: None) -> None:
+    assert run()["removed"]["token families"] == 0
+
+
 def test_purge_works_in_batches_and_costs_the_same_each_whatever_waits(app: App, alice: Any) -> None:
     fill(app, alice, rows=50, expires_at=timezone.now() - AGO)
     table = next(table for table in purge.TABLES if table.model is AccessToken)

@@ -17,7 +17,7 @@ from ...client.models import ConnectAttempt
 from ...expiry import Expiring
 from ...server.models import AccessToken, TokenFamily
 from ...server.purge import TABLES as SERVER_TABLES
-from ...server.purge import purge_families
+from ...server.purge import family_keys, purge_families
 
 TABLES: Final = (*SERVER_TABLES, Expiring(ConnectAttempt, kept_for=timedelta(hours=1)))
 BATCH: Final = 2000
@@ -108,10 +108,11 @@ def _steps(*, batch: int, now: datetime) -> Iterator[tuple[str, int]]:
 
     Families go with the last of their tokens; at the end, when no token is in the way any more, comes what was left.
     """
+    least, highest = family_keys()
     yield from _take_turns({table.name: _batches(table, batch, now) for table in TABLES})
     families = str(TokenFamily._meta.verbose_name_plural)
     yield families, 0
-    yield from ((families, deleted) for deleted in _families(batch))
+    yield from ((families, deleted) for deleted in _families(least, highest, batch))
 
 
 def _batches(table: Expiring, batch: int, now: datetime) -> Iterator[int]:
@@ -119,12 +120,10 @@ def _batches(table: Expiring, batch: int, now: datetime) -> Iterator[int]:
     return table.batches(limit=batch, now=now, holders=table.model is not AccessToken)
 
 
-def _families(batch: int) -> Iterator[int]:
-    after = None
-    while True:
+def _families(least: int, highest: int, batch: int) -> Iterator[int]:
+    after = least - 1
+    while after < highest:
         after, deleted = purge_families(after=after, limit=batch)
-        if after is None:
-            return
         yield deleted
 
 
