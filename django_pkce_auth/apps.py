@@ -14,6 +14,8 @@ class PkceAuthConfig(AppConfig):
             metrics,
         )
         from .resource import verified
+        from .server import signed_in
 
         metrics.connect()
         verified.connect()
+        signed_in.connect()

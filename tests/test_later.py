@@ -26,11 +26,24 @@ from django.urls import reverse
 assert reverse("token") == "/oauth/token"
 print(*(name for name in sys.modules if ".views" in name and "pkce" in name))
 """
+SIGN_IN = """
+from types import SimpleNamespace
+from django.contrib.auth.signals import user_logged_in
+request = SimpleNamespace(session={})
+user_logged_in.send(sender=None, request=request, user=SimpleNamespace(save=lambda **columns: None))
+print(*request.session)
+"""
 
 
 def test_start_imports_no_view() -> None:
     done = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_sign_in_is_noted_before_any_view_is_imported() -> None:
+    """Or a client that asks for a fresh one would ask again, where another process has served that request."""
+    done = subprocess.run([sys.executable, "-c", START + SIGN_IN], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["pkce_auth_signed_in_at"]
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: str(pattern.name))

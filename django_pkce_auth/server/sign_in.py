@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth import logout
-from django.contrib.auth.signals import user_logged_in
 from django.contrib.auth.views import redirect_to_login
 from django.core import signing
-from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseRedirect
-from django.utils import timezone
 
 from ..protocol.authorization import AuthorizationRequest
+from .signed_in import SESSION_KEY
 
-SESSION_KEY = "pkce_auth_signed_in_at"
 MARK = "signed_in_after"
 """A parameter of our own in the URL behind the log-in page: when a fresh sign-in was asked for, signed."""
 MARK_LIFETIME = timedelta(hours=1)
 CLOCK_SKEW_SECONDS = 10
 """How far the clocks of two processes may be apart; who is asked to sign in anew is signed out before."""
 _SALT = "django_pkce_auth.sign_in"
-
-
-@receiver(user_logged_in)
-def note_sign_in(request: HttpRequest | None = None, **_: Any) -> None:
-    """Keep the time in the session; a session from before that has none, and counts as too old."""
-    if request is not None and hasattr(request, "session"):
-        request.session[SESSION_KEY] = int(timezone.now().timestamp())
 
 
 def is_fresh(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) -> bool:
