@@ -298,10 +298,8 @@ class _JoinBy(Join):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         key, parameters = compiler.compile(self.key)
-        quoted = compiler.quote_name_unless_alias
-        column = connection.ops.quote_name(plain_field(self.model._meta.pk).column)
-        joined = f"{self.join_type} {quoted(self.table_name)} {self.table_alias}"
-        return f"{joined} ON ({self.table_alias}.{column} = {key})", list(parameters)
+        table, column = map(connection.ops.quote_name, (self.table_name, plain_field(self.model._meta.pk).column))
+        return f"{self.join_type} {table} {self.table_alias} ON ({self.table_alias}.{column} = {key})", list(parameters)
 
 
 def _join_by(key: Any, query: Any, path: str) -> None:
