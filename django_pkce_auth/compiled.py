@@ -70,7 +70,7 @@ class Insert:
         """Return what ``QuerySet.create`` returns. One statement."""
         insertion = self._insertion(using, values)
         key = insertion.run(using, values)
-        columns = insertion.left_out | values
+        columns = values | insertion.left_out
         if key is not None:
             columns[self._model._meta.pk.attname] = key
         return stored_instance(self._model, using, columns)

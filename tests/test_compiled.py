@@ -140,6 +140,14 @@ def test_insert_of_other_columns_is_another_statement(token: AccessToken) -> Non
     assert [stored[key].resource for key in keys] == ["https://a.example", None]
 
 
+def test_none_is_stored_as_the_default_that_a_column_has(token: AccessToken) -> None:
+    now = timezone.now()
+    given = {"family_id": token.family_id, "created_at": now, "expires_at": now, "generation": 1, "retries": None}
+    made = Insert(RefreshToken).instance("default", digest=b"n" * 32, **given)
+    assert made.retries == 0
+    assert facts(made) == facts(RefreshToken.objects.get(pk=b"n" * 32))
+
+
 def test_insert_never_overwrites(token: AccessToken) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Insert(AccessToken).run("default", **(facts(token) or {}))

@@ -92,8 +92,14 @@ def _selects(
 
 
 _RARE: Final = (
-    *("web_origins", "client_uri", "policy_uri", "tos_uri"),
-    *("registered_by", "created_at", "verified_at", "metadata"),
+    "web_origins",
+    "client_uri",
+    "policy_uri",
+    "tos_uri",
+    "registered_by",
+    "created_at",
+    "verified_at",
+    "metadata",
 )
 
 
