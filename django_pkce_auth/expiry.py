@@ -13,6 +13,7 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
 from .compiled import Select
+from .outages import persistently
 from .statement import Slot
 
 
@@ -74,11 +75,16 @@ class Expiring:
     def _delete(self, batch: models.QuerySet[Any], limit: int, holders: bool) -> int:
         # Before the transaction: on SQLite one that begins by reading can't wait for its turn to write.
         held = self._holders_of(batch, limit) if self.holder and holders else None
-        with transaction.atomic(using=batch.db):
-            removed = delete(batch.order_by())
-            if removed and held is not None:
-                delete_empty(held)
-        return removed
+
+        def work() -> int:
+            with transaction.atomic(using=batch.db):
+                removed = delete(batch.order_by())
+                if removed and held is not None:
+                    delete_empty(held)
+            return removed
+
+        # Two purges at once may want each other's rows, as each walks another index.
+        return persistently(work)
 
     def _holders_of(self, batch: models.QuerySet[Any], limit: int) -> models.QuerySet[Any]:
         """Return the rows that the batch hangs on, and some more where that is cheaper to say."""

@@ -62,7 +62,7 @@ ROOMS: dict[str, set[str]] = {
     "error_reports": set(),
     "look_up": set(),
     "deadline": {"look_up"},
-    "expiry": {"compiled", "statement"},
+    "expiry": {"compiled", "outages", "statement"},
     "outages": set(),
     "primary": set(),
     "published": {"secrets"},

@@ -12,6 +12,7 @@ from django.db import router, transaction
 from django.db.models import Max, Min
 
 from ..expiry import Expiring, delete_empty
+from ..outages import persistently
 from .models import AccessToken, AuthorizationCode, DeviceCode, RefreshToken, TokenFamily
 
 # A code that is presented again ends what it gave, also after it expired. Superseded refresh tokens need no more time:
@@ -67,6 +68,10 @@ def purge_families(*, after: int, limit: int) -> tuple[int, int]:
     keys = list(families.values_list("pk", flat=True)[:limit])
     if not keys:
         return after + KEYS, 0
-    with transaction.atomic(using=using):
-        deleted = delete_empty(families.filter(pk__lte=keys[-1]))
+
+    def work() -> int:
+        with transaction.atomic(using=using):
+            return delete_empty(families.filter(pk__lte=keys[-1]))
+
+    deleted = persistently(work)
     return keys[-1] if len(keys) == limit else after + KEYS, deleted
