@@ -40,6 +40,7 @@ def start_family(
         expires_at=None if lifetime is None else now + lifetime,
         scope=scope,
         resource=resource,
+        has_siblings=False,
     )
     family.client = client
     return family

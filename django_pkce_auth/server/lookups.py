@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import models, router
-from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
+from django.db.models import F, FilteredRelation, Q
 
 from ..compiled import Row, Select
 from ..secrets import REFRESH_TOKEN, digest, same
@@ -107,13 +107,6 @@ def _by_digest(model: type[models.Model]) -> models.QuerySet[Any]:
     return model._default_manager.filter(digest=Slot(model, "digest"))
 
 
-def _refresh_tokens() -> models.QuerySet[Any]:
-    siblings = RefreshToken.objects.filter(family=OuterRef("family"), generation=OuterRef("generation"))
-    used = siblings.exclude(pk=OuterRef("pk")).filter(superseded_at__isnull=False).values("superseded_at")[:1]
-    found: models.QuerySet[Any] = _by_digest(RefreshToken).annotate(rival_used_at=Subquery(used))
-    return found
-
-
 def _asking() -> models.QuerySet[Any]:
     given = FilteredRelation("consents", condition=Q(consents__user=Slot(Consent, "user")))
     clients = Client.objects.filter(client_id=Slot(Client, "client_id")).annotate(consent=given)
@@ -132,7 +125,7 @@ _ASKING = Select(
 )
 _CODE = _selects(partial(_by_digest, AuthorizationCode), "client__", instances=["", "client", "user"])
 _DEVICE_CODE = _selects(partial(_by_digest, DeviceCode), "client__", instances=["", "client", "user"])
-_REFRESH_TOKEN = _selects(_refresh_tokens, "family__client__", values=["rival_used_at"], instances=_OWNERS)
+_REFRESH_TOKEN = _selects(partial(_by_digest, RefreshToken), "family__client__", instances=_OWNERS)
 _TOKENS = {
     model: Select(partial(_by_digest, model), instances=[*_OWNERS, "family__client__service_user"])
     for model in (AccessToken, RefreshToken)
@@ -173,19 +166,13 @@ def find_device_code(raw: str, *, secrets: bool) -> tuple[DeviceCode, KnownClien
     return _redeemable(_DEVICE_CODE[secrets].rows(router.db_for_write(DeviceCode), digest=digest(raw)))
 
 
-def find_refresh_token(
-    raw: str, *, secrets: bool
-) -> tuple[RefreshToken, KnownClient, datetime | None] | tuple[None, None, None]:
-    """Return the token with its family, user and client, as with a code.
-
-    The third value is when a sibling was used: of the tokens that a retry made, one client goes on with one.
-    """
+def find_refresh_token(raw: str, *, secrets: bool) -> tuple[RefreshToken, KnownClient] | tuple[None, None]:
+    """Return the token with its family, user and client, as with a code."""
     rows = _REFRESH_TOKEN[secrets].rows(router.db_for_write(RefreshToken), digest=digest(raw))
     if not rows:
-        return None, None, None
+        return None, None
     token = rows[0].instance("")
-    (rival_used_at, *first), *others = (row.values for row in rows)
-    return token, KnownClient.of(token.family.client, [first, *(columns for _, *columns in others)]), rival_used_at
+    return token, KnownClient.of(token.family.client, (row.values for row in rows))
 
 
 def find_token(raw: str) -> AccessToken | RefreshToken | None:

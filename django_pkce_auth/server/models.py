@@ -194,6 +194,8 @@ class TokenFamily(models.Model):
     revoked_reason = models.CharField(_("reason"), max_length=12, choices=Reason.choices, null=True, blank=True)
     scope = models.TextField(_("scopes"))
     resource = models.TextField(_("resources"), null=True, blank=True)
+    # Whether a retry left two refresh tokens of one generation; NULL where that was not noted.
+    has_siblings = models.BooleanField(null=True, editable=False)
 
     objects = Primary()
 

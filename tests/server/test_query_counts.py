@@ -49,6 +49,17 @@ def test_refresh_takes_four_statements(app: App, tokens: dict[str, Any]) -> None
         assert app.refresh(tokens["refresh_token"]).status_code == 200
 
 
+@pytest.mark.parametrize("noted", [True, None], ids=["a retry", "made before retries were noted"])
+def test_refresh_after_a_retry_takes_one_statement_more(app: App, tokens: dict[str, Any], noted: bool | None) -> None:
+    if noted:
+        app.refresh(tokens["refresh_token"])
+        tokens = app.refresh(tokens["refresh_token"]).json()
+    else:
+        TokenFamily.objects.update(has_siblings=None)
+    with statements(5):
+        assert app.refresh(tokens["refresh_token"]).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/api/read", "/api/async"])
 @pytest.mark.parametrize("elapsed", ["first", "later"])
 def test_bearer_check_takes_one_statement(tokens: dict[str, Any], path: str, elapsed: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -23,8 +24,11 @@ def later() -> None:
     RefreshToken.objects.exclude(superseded_at=None).update(superseded_at=minute)
 
 
-def test_second_sibling_in_use_ends_the_family(app: App, tokens: dict[str, Any]) -> None:
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "made before siblings were noted"])
+def test_second_sibling_in_use_ends_the_family(app: App, tokens: dict[str, Any], noted: bool) -> None:
     one, other = siblings(app, tokens)
+    if not noted:
+        TokenFamily.objects.update(has_siblings=None)
     kept = app.refresh(one["refresh_token"]).json()
     later()
     assert app.refresh(other["refresh_token"]).json()["error"] == "invalid_grant"

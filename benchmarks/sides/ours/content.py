@@ -88,7 +88,8 @@ def tokens(client_id: str, count: int) -> list[tuple[str, str]]:
     # so all of them would be; this keeps them from it.
     used = now + timedelta(seconds=LIFETIME)
     families = TokenFamily.objects.bulk_create(
-        TokenFamily(client=client, user=user, created_at=now, last_used_at=used, scope=SCOPE) for _ in range(count)
+        TokenFamily(client=client, user=user, created_at=now, last_used_at=used, scope=SCOPE, has_siblings=False)
+        for _ in range(count)
     )
     raw = [(generate(ACCESS_TOKEN), generate(REFRESH_TOKEN)) for _ in families]
     ends = {"created_at": now, "expires_at": now + timedelta(seconds=LIFETIME)}

@@ -10,7 +10,7 @@ from functools import partial
 from django.db import router
 from django.db.models import F
 
-from ...compiled import Update
+from ...compiled import Select, Update
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
@@ -33,6 +33,13 @@ _SUPERSEDE = Update(
     superseded_at=Slot(RefreshToken, "superseded_at"),
 )
 
+_USED_SIBLING = Select(
+    lambda: RefreshToken.objects.filter(
+        family=Slot(RefreshToken, "family"), generation=Slot(RefreshToken, "generation"), superseded_at__isnull=False
+    ).exclude(digest=Slot(RefreshToken, "digest"))[:1],
+    values=["superseded_at"],
+)
+
 RETRY_WINDOW = timedelta(seconds=30)
 """How long a client whose answer was lost may present the superseded token again."""
 RETRIES = 3
@@ -47,7 +54,7 @@ def exchange_refresh_token(
 ) -> TokenResponse:
     """Give new tokens for a refresh token; raises OAuthError."""
     request = RefreshTokenRequest.decode(parameters)
-    token, owner, rival_used_at = find_refresh_token(request.refresh_token, secrets=credentials.has_secret)
+    token, owner = find_refresh_token(request.refresh_token, secrets=credentials.has_secret)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
     if token is None or token.family.client_id != client.pk:
@@ -62,7 +69,7 @@ def exchange_refresh_token(
     if keeps and token.superseded_at is None:
         _slide(token, settings=settings, now=now, using=using)
         return _issue(token, client, settings=settings, now=now, using=using, narrowed=narrowed, rotate=False)
-    if token.superseded_at is None and rival_used_at is not None:
+    if token.superseded_at is None and (rival_used_at := _rival_used_at(token, using)) is not None:
         raise _reused(token, client, since=rival_used_at, now=now, using=using)
     issue = partial(_issue, token, client, settings=settings, now=now, using=using, narrowed=narrowed, rotate=True)
     if (response := _if_claimed(_supersede, token, issue, now=now, using=using)) is not None:
@@ -73,6 +80,14 @@ def exchange_refresh_token(
         return response
     since = RefreshToken.objects.using(using).filter(pk=token.pk).values_list("superseded_at", flat=True).first()
     raise _reused(token, client, since=since, now=now, using=using)
+
+
+def _rival_used_at(token: RefreshToken, using: str) -> datetime | None:
+    """Return when a sibling was used, or None: of the tokens that a retry made, one client goes on with one."""
+    if token.family.has_siblings is False:
+        return None
+    used = _USED_SIBLING.rows(using, family=token.family_id, generation=token.generation, digest=token.digest)
+    return used[0].values[0] if used else None
 
 
 def _reused(token: RefreshToken, client: Client, *, since: datetime | None, now: datetime, using: str) -> OAuthError:
@@ -140,7 +155,10 @@ def _retry(token: RefreshToken, now: datetime, using: str) -> bool:
     lost = RefreshToken.objects.using(using).filter(
         pk=token.pk, superseded_at__gt=now - RETRY_WINDOW, retries__lt=RETRIES
     )
-    return bool(lost.update(retries=F("retries") + 1))
+    if not lost.update(retries=F("retries") + 1):
+        return False
+    TokenFamily.objects.using(using).filter(pk=token.family_id).update(has_siblings=True)
+    return True
 
 
 def _successor_was_used(token: RefreshToken, using: str) -> bool:
