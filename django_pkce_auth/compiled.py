@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import getattr_static
 from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 
 from django.db import connections, models
 from django.db.models.constants import LOOKUP_SEP, OnConflict
+from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
+from django.db.models.query_utils import DeferredAttribute
+from django.db.models.signals import post_init, pre_init
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.datastructures import Join
 
@@ -41,7 +45,7 @@ class Update:
     def _compile(self, using: str) -> Statement:
         query: Any = self._queryset().query.chain(UpdateQuery)
         query.add_update_values(self._assigned)
-        self._compiled[using] = Statement.of(*compiler_for(query, using).as_sql())
+        self._compiled[using] = Statement.of(*compiler_for(query, using).as_sql(), connection=connections[using])
         return self._compiled[using]
 
 
@@ -76,7 +80,7 @@ class Insert:
         return stored_instance(self._model, using, columns)
 
     def _insertion(self, using: str, values: Mapping[str, Any]) -> _Insertion:
-        names = tuple(name for name, value in values.items() if value is not None)
+        names = tuple([name for name, value in values.items() if value is not None])
         return self._compiled.get((using, names)) or self._compile(using, names)
 
     def _compile(self, using: str, names: tuple[str, ...]) -> _Insertion:
@@ -103,7 +107,9 @@ class Insert:
             answer = _returned if features.can_return_columns_from_insert else self._last
         ((sql, parameters),) = compiler.as_sql()
         defaults: dict[str, Any] = {field.attname: default for field, default in left_out.items()}
-        self._compiled[using, names] = _Insertion(Statement.of(sql, parameters), answer, defaults)
+        self._compiled[using, names] = _Insertion(
+            Statement.of(sql, parameters, connection=connections[using]), answer, defaults
+        )
         return self._compiled[using, names]
 
     def _last(self, cursor: Any, connection: Any) -> Any:
@@ -177,7 +183,7 @@ class Select:
         for path, annotation in self._keys.items():
             _join_by(query.annotations[annotation], query, path)
         compiler = compiler_for(query, using)
-        statement = Statement.of(*compiler.as_sql())
+        statement = Statement.of(*compiler.as_sql(), connection=connections[using])
         conversions = compiler.get_converters(selected for selected, *_ in compiler.select)
         at = {name: position for position, name in enumerate(names)}
 
@@ -310,9 +316,32 @@ def _join_by(key: Any, query: Any, path: str) -> None:
 
 def _part(path: str, model: type[models.Model], own: Sequence[Any], linked: Collection[str], columns: _Picked) -> _Part:
     links = [(field, below) for field in own if (below := _below(path, field.name)) in linked]
-    # A project's own model may do more when it is read, or have others that listen.
-    born = partial(_read, model) if model._meta.app_label == "pkce_auth" else model.from_db
-    return _Part(born, columns, own.index(model._meta.pk), [field.attname for field in own], links)
+    return _Part(_born(model), columns, own.index(model._meta.pk), [field.attname for field in own], links)
+
+
+def _born(model: type[models.Model]) -> Callable[[str, Sequence[str], Sequence[Any]], models.Model]:
+    if model._meta.app_label == "pkce_auth":
+        return partial(_read, model)
+    return partial(_read_unheard, model) if _is_plain(model) else model.from_db
+
+
+def _is_plain(model: type[models.Model]) -> bool:
+    """True where reading a row of a project's model only puts its columns into the instance, and tells who listens."""
+    base = models.Model
+    methods = ("__init__", "__new__", "__setattr__")
+    if model.from_db.__func__ is not base.from_db.__func__:  # type: ignore[attr-defined]
+        return False
+    if any(getattr(model, name) is not getattr(base, name) for name in methods):
+        return False
+    columns = (type(getattr_static(model, field.attname)) for field in model._meta.concrete_fields)
+    return all(each in (DeferredAttribute, ForeignKeyDeferredAttribute) for each in columns)
+
+
+def _read_unheard(model: type[models.Model], using: str, names: Sequence[str], values: Sequence[Any]) -> models.Model:
+    # Somebody may have begun to listen since the statement was compiled.
+    if pre_init.receivers or post_init.receivers:
+        return model.from_db(using, names, values)
+    return _read(model, using, names, values)
 
 
 def _read(model: type[models.Model], using: str, names: Sequence[str], values: Sequence[Any]) -> models.Model:

@@ -12,13 +12,19 @@ from django.utils.module_loading import import_string
 class LaterView:
     """The view at a dotted path. What decorators noted on it is found on this too, by importing it."""
 
+    # Django asks of every view whether it is a coroutine function: found here, they are not looked for any further.
+    __code__ = __defaults__ = __kwdefaults__ = _is_coroutine = None
+
     def __init__(self, path: str) -> None:
         self.__module__, _, self.__name__ = path.rpartition(".")
         self.__qualname__ = self.__name__
 
     @cached_property
     def view(self) -> Any:
-        return import_string(f"{self.__module__}.{self.__name__}")
+        view = import_string(f"{self.__module__}.{self.__name__}")
+        notes = {name: note for name, note in vars(view).items() if not name.startswith("__")}
+        vars(self).update(notes | vars(self))
+        return view
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponseBase = self.view(request, *args, **kwargs)

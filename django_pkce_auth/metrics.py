@@ -9,7 +9,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
@@ -48,11 +50,25 @@ def count(name: str, **labels: str) -> None:
 
 
 def connect() -> None:
-    """Count what signals tell of, from now on."""
-    for name, (_, labels) in COUNTERS.items():
+    """Count what signals tell of, where the settings want it: a signal that nobody hears costs nothing."""
+    setting_changed.connect(_follow, dispatch_uid="pkce_auth:metrics")
+    _follow(setting="PKCE_AUTH")
+
+
+def _follow(*, setting: str, **_: Any) -> None:
+    if setting != "PKCE_AUTH":
+        return
+    raw = getattr(settings, "PKCE_AUTH", None)
+    # Not parsed: what is wrong with the settings is for the system checks to say.
+    wanted = isinstance(raw, Mapping) and bool(raw.get("METRICS"))
+    for name, (_words, labels) in COUNTERS.items():
         signal = getattr(signals, name, None)
         if isinstance(signal, Signal):
-            signal.connect(_receiver(name, labels), weak=False, dispatch_uid=f"pkce_auth:metrics:{name}")
+            uid = f"pkce_auth:metrics:{name}"
+            if wanted:
+                signal.connect(_receiver(name, labels), weak=False, dispatch_uid=uid)
+            else:
+                signal.disconnect(dispatch_uid=uid)
 
 
 def _receiver(name: str, labels: tuple[str, ...]) -> Callable[..., None]:

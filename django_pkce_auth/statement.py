@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from django.db import connections, models, transaction
@@ -35,7 +36,7 @@ class Statement:
     literals: dict[str, Any]
 
     @classmethod
-    def of(cls, sql: str, parameters: Sequence[Any]) -> Statement:
+    def of(cls, sql: str, parameters: Sequence[Any], *, connection: Any) -> Statement:
         """Name the parameters: Django's SQLite backend rewrites ``%s`` with a regular expression at each run."""
         names = [each.name if isinstance(each, Slot) else f"literal_{at}" for at, each in enumerate(parameters)]
         named = dict(zip(names, parameters, strict=True))
@@ -45,7 +46,7 @@ class Statement:
         return cls(
             _PLACE.sub(lambda place: f"%({next(left)})s", sql),
             list(slots),
-            [(name, prepare) for name, prepare in preparations.items() if prepare.__func__ not in _AS_IT_IS],
+            [(name, prepare) for name, prepare in preparations.items() if not _as_it_is(prepare, connection)],
             {name: each for name, each in named.items() if name not in slots},
         )
 
@@ -64,7 +65,15 @@ class Statement:
             return answer(cursor, connection)
 
 
-# They return what is prepared already.
+def _as_it_is(prepare: Any, connection: Any) -> bool:
+    """True where a value of the column's type is what the driver takes."""
+    if prepare.__func__ is models.DateTimeField.get_db_prep_value:
+        # PostgreSQL's drivers take a moment, others a text.
+        return connection.ops.adapt_datetimefield_value(_MOMENT) is _MOMENT
+    return prepare.__func__ in _AS_IT_IS
+
+
+_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _AS_IT_IS: Final = {models.Field.get_db_prep_value, models.fields.AutoFieldMixin.get_db_prep_value}
 _PLACE: Final = re.compile(r"(?<!%)%s")
 _SHARED: Final = "_pkce_auth_cursor"

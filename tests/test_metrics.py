@@ -108,6 +108,8 @@ def test_without_the_setting_nothing_is_called(settings: Any, db: None) -> None:
     settings.PKCE_AUTH = {**settings.PKCE_AUTH, "METRICS": ""}
     assert Browser().get("/api/read").status_code == 401
     assert counted == {}
+    # Nor heard: an event that nobody listens to is not put together for anybody.
+    assert not connection_broken.has_listeners(Connection)
 
 
 @pytest.mark.parametrize("wrong", ["tests.test_metrics.nothing", "nowhere.count", "tests.test_metrics.counted"])

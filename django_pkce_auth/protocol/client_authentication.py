@@ -78,20 +78,23 @@ class ClientCredentials:
 
 
 def _split_basic(authorization: str) -> tuple[str, str]:
-    malformed = OAuthError(
-        INVALID_CLIENT, "The Authorization header is not HTTP Basic with base64 of client_id, colon and client_secret."
-    )
     match = _BASIC.match(authorization)
     if match is None:
-        raise malformed
+        raise _malformed()
     try:
         pair = base64.b64decode(match[1], validate=True).decode("ascii")
     except (binascii.Error, UnicodeError):
-        raise malformed from None
+        raise _malformed() from None
     client_id, colon, secret = pair.partition(":")
     if not colon or not _VSCHAR.match(client_id) or not _VSCHAR.match(secret):
-        raise malformed
+        raise _malformed()
     return client_id, secret
+
+
+def _malformed() -> OAuthError:
+    return OAuthError(
+        INVALID_CLIENT, "The Authorization header is not HTTP Basic with base64 of client_id, colon and client_secret."
+    )
 
 
 def _unquote(value: str) -> str:

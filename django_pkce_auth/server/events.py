@@ -48,7 +48,8 @@ def record(
     """
     using = using or router.db_for_write(TokenFamily)
     client_id = client.client_id if client else facts.get("client_id")
-    user_id = None if user is None or user.pk is None else str(user.pk)
+    key = None if user is None else user.pk
+    user_id = None if key is None else str(key)
     if conf.settings().audit:
         AuditEntry(event=event, client_id=client_id or "", user_id=user_id or "", family=family, facts=facts).save(
             force_insert=True, using=using

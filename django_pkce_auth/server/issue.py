@@ -33,7 +33,7 @@ def start_family(
     lifetime = settings.authorization_lifetime
     family: TokenFamily = _FAMILY.instance(
         using,
-        client_id=client.pk,
+        client_id=client.id,
         user_id=user_id,
         created_at=now,
         last_used_at=now,
@@ -71,7 +71,7 @@ def issue_tokens(
     _ACCESS_TOKEN.run(
         using,
         digest=stored,
-        family_id=family.pk,
+        family_id=family.id,
         created_at=now,
         expires_at=expires_at,
         scope=None if scopes is None else format_scope(scopes),
@@ -117,7 +117,7 @@ def _refresh_token(family: TokenFamily, generation: int, settings: Settings, now
     _REFRESH_TOKEN.run(
         using,
         digest=digest(raw),
-        family_id=family.pk,
+        family_id=family.id,
         created_at=now,
         expires_at=_earliest(now + settings.refresh_token_lifetime, family.expires_at),
         generation=generation,

@@ -40,7 +40,7 @@ def exchange_code(
     code, owner = find_code(request.code, secrets=credentials.has_secret)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
-    if code is None or code.client_id != client.pk:
+    if code is None or code.client_id != client.id:
         raise _refused("unknown, or another client's")
     _prove_possession(code, request)
     using = router.db_for_write(AuthorizationCode)
@@ -89,7 +89,7 @@ def _redeem(
             now=now,
             using=using,
         )
-        if not _CLAIM.run(using, digest=code.digest, family=family.pk):
+        if not _CLAIM.run(using, digest=code.digest, family=family.id):
             transaction.set_rollback(True, using=using)
             return None
         generation = 0 if client.may_use("refresh_token") else None
@@ -100,7 +100,7 @@ def _redeem(
             "tokens_issued",
             client=client,
             user=code.user,
-            family=family.pk,
+            family=family.id,
             using=using,
             grant_type="authorization_code",
         )

@@ -57,10 +57,10 @@ def exchange_refresh_token(
     token, owner = find_refresh_token(request.refresh_token, secrets=credentials.has_secret)
     client = authenticate(credentials, found=owner, now=now)
     require_grant_type(client, request.grant_type)
-    if token is None or token.family.client_id != client.pk:
+    if token is None or (family := token.family).client_id != client.id:
         raise _refused("unknown, or another client's")
-    family, using = token.family, router.db_for_write(RefreshToken)
-    _check_alive(token, now)
+    using = router.db_for_write(RefreshToken)
+    _check_alive(token, family, now)
     scopes = _narrowed(request.scopes, family.scopes, registry=settings.scopes)
     resources = narrowed_resources(request.resources, family.resources, registry=settings.resources)
     narrowed = {"scopes": scopes, "resources": resources}
@@ -96,8 +96,8 @@ def _reused(token: RefreshToken, client: Client, *, since: datetime | None, now:
         return _refused("superseded by a simultaneous request")
     family = token.family
     reason = TokenFamily.Reason.REUSE
-    revoke_family(family.pk, reason=reason, now=now, using=using, client=client, user=family.user)
-    record("reuse_detected", client=client, user=family.user, family=family.pk, using=using, what="refresh_token")
+    revoke_family(family.id, reason=reason, now=now, using=using, client=client, user=family.user)
+    record("reuse_detected", client=client, user=family.user, family=family.id, using=using, what="refresh_token")
     return _refused("superseded; its family is revoked")
 
 
@@ -110,13 +110,14 @@ def _slide(token: RefreshToken, *, settings: Settings, now: datetime, using: str
         RefreshToken.objects.using(using).filter(pk=token.pk, expires_at__lt=end).update(expires_at=end)
 
 
-def _check_alive(token: RefreshToken, now: datetime) -> None:
-    family = token.family
+def _check_alive(token: RefreshToken, family: TokenFamily, now: datetime) -> None:
+    """The client is one that just proved itself, so nobody disabled it."""
     if family.revoked_at is not None:
         raise _refused("its family is revoked")
-    if family.user is not None and not family.user.is_active:
+    user = family.user
+    if user is not None and not user.is_active:
         raise _refused("its user is deactivated")
-    if token.expires_at <= now or not family.is_live(now):
+    if token.expires_at <= now or (family.expires_at is not None and family.expires_at <= now):
         raise _refused("expired")
 
 
@@ -179,7 +180,7 @@ def _issue(
     family = token.family
     generation = token.generation + 1 if rotate else None
     response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation, **narrowed)
-    record("tokens_refreshed", client=client, user=family.user, family=family.pk, using=using)
+    record("tokens_refreshed", client=client, user=family.user, family=family.id, using=using)
     return response
 
 
