@@ -53,7 +53,9 @@ class Statement:
     def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
         """Execute it, and return the ``answer`` that cursor and connection give."""
         connection = connections[using]
-        given = {name: values[name] for name in self.names} | self.literals
+        given = {name: values[name] for name in self.names}
+        if self.literals:
+            given |= self.literals
         for name, prepare in self.preparations:
             # The values come from our own code and are of the column's type already, as "prepared" says.
             given[name] = prepare(given[name], connection, prepared=True)

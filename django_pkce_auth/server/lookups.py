@@ -73,24 +73,28 @@ class AskingClient:
 
 
 def _selects(
-    queryset: Callable[[], models.QuerySet[Any]], client: str, *, values: Sequence[str] = (), instances: Sequence[str]
+    queryset: Callable[[], models.QuerySet[Any]],
+    client: str,
+    *,
+    instances: Sequence[str],
+    rare: Sequence[str],
 ) -> dict[bool, Select]:
-    """Return what finds a client's rows, with (True) and without its secrets behind ``values``.
+    """Return what finds a client's rows, with (True) and without the columns of its secrets.
 
-    A request that presents no secret needs none of them. The columns of a client that no request of a program needs
-    are read when somebody asks for them.
+    A request that presents no secret needs none of them. The ``rare`` columns are read when somebody asks for them.
     """
     secrets = [f"{client}secrets__{column}" for column in ("digest", "created_at", "expires_at", "last_used_at")]
 
     def lean() -> models.QuerySet[Any]:
-        return queryset().defer(*(f"{client}{column}" for column in _RARE))
+        return queryset().defer(*rare)
 
     return {
-        False: Select(lean, values=values, instances=instances),
-        True: Select(lean, values=[*values, *secrets], instances=instances),
+        False: Select(lean, instances=instances),
+        True: Select(lean, values=secrets, instances=instances),
     }
 
 
+# Of a client: what no request of a program needs, and what none needs that presents what was granted.
 _RARE: Final = (
     "web_origins",
     "client_uri",
@@ -101,6 +105,11 @@ _RARE: Final = (
     "verified_at",
     "metadata",
 )
+_NOT_GRANTED: Final = ("scope", "default_scope", "first_party", "introspects", "resources", "service_user")
+
+
+def _granted(client: str, *own: str) -> list[str]:
+    return [*(f"{client}{column}" for column in (*_RARE, *_NOT_GRANTED)), *own]
 
 
 def _by_digest(model: type[models.Model]) -> models.QuerySet[Any]:
@@ -117,15 +126,29 @@ def _asking() -> models.QuerySet[Any]:
 
 
 _OWNERS: Final = ("", "family", "family__client", "family__user")
-_CLIENT = _selects(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), "", instances=[""])
+_CLIENT = _selects(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), "", instances=[""], rare=_RARE)
 _ASKING = Select(
     _asking,
     values=["redirect_uris__uri", "consented_scope", "consented_resource"],
     instances=["", "registered_by"],
 )
-_CODE = _selects(partial(_by_digest, AuthorizationCode), "client__", instances=["", "client", "user"])
-_DEVICE_CODE = _selects(partial(_by_digest, DeviceCode), "client__", instances=["", "client", "user"])
-_REFRESH_TOKEN = _selects(partial(_by_digest, RefreshToken), "family__client__", instances=_OWNERS)
+_CODE, _DEVICE_CODE = (
+    _selects(
+        partial(_by_digest, model),
+        "client__",
+        instances=["", "client", "user"],
+        rare=_granted("client__", "created_at"),
+    )
+    for model in (AuthorizationCode, DeviceCode)
+)
+_REFRESH_TOKEN = _selects(
+    partial(_by_digest, RefreshToken),
+    "family__client__",
+    instances=_OWNERS,
+    rare=_granted(
+        "family__client__", "created_at", "family__created_at", "family__last_used_at", "family__revoked_reason"
+    ),
+)
 _TOKENS = {
     model: Select(partial(_by_digest, model), instances=[*_OWNERS, "family__client__service_user"])
     for model in (AccessToken, RefreshToken)

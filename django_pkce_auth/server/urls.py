@@ -20,11 +20,12 @@ device_qr = LaterView("django_pkce_auth.server.views.device.device_qr")
 apps = LaterView("django_pkce_auth.server.views.apps.apps")
 metadata = LaterView("django_pkce_auth.server.views.metadata.metadata")
 
+# Those first that are called the most: Django tries one after the other.
 urlpatterns = [
-    re_path(r"^oauth/authorize/?$", login_not_required(authorize), name="authorize"),
     re_path(r"^oauth/token/?$", login_not_required(token), name="token"),
-    re_path(r"^oauth/revoke/?$", login_not_required(revoke), name="revoke"),
     re_path(r"^oauth/introspect/?$", login_not_required(introspect), name="introspect"),
+    re_path(r"^oauth/authorize/?$", login_not_required(authorize), name="authorize"),
+    re_path(r"^oauth/revoke/?$", login_not_required(revoke), name="revoke"),
     re_path(r"^oauth/jwks/?$", login_not_required(jwks), name="jwks"),
     re_path(r"^oauth/device_authorization/?$", login_not_required(device_authorization), name="device_authorization"),
     re_path(r"^oauth/device/?$", device, name="device"),
