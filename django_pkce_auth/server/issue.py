@@ -14,6 +14,7 @@ from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
 from .models import OPAQUE, AccessToken, Client, RefreshToken, TokenFamily
 from .purge import purge_sometimes
 
+_CLIENT: Final[Any] = TokenFamily._meta.get_field("client")
 _FAMILY: Final = Insert(TokenFamily)
 _ACCESS_TOKEN: Final = Insert(AccessToken)
 _REFRESH_TOKEN: Final = Insert(RefreshToken)
@@ -42,7 +43,7 @@ def start_family(
         resource=resource,
         has_siblings=False,
     )
-    family.client = client
+    _CLIENT.set_cached_value(family, client)
     return family
 
 
