@@ -7,11 +7,24 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 from django.http import HttpResponse
+from django.test import Client as Browser
 
 from django_pkce_auth.redirects import arrive, leave
+from tests.four_steps import App
 
 URL = 'https://app.example/callback?code=a&state="><script>'
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    "path", ["link", "/oauth/authorize", "/oauth/apps", "/oauth/device", "/connect/", "/connect/x/"]
+)
+def test_no_cache_keeps_a_page_of_a_person(app: App, alice: Any, path: str) -> None:
+    browser = Browser()
+    browser.force_login(alice)
+    response = browser.get(app.link() if path == "link" else path)
+    assert response.status_code in (200, 400, 404)
+    assert response["Cache-Control"] == "no-store"
 
 
 def away(rf: Any, url: str = URL, **headers: str) -> HttpResponse:

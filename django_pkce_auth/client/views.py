@@ -14,7 +14,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
@@ -27,7 +26,7 @@ from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
 from ..protocol.scopes import parse_scope
 from ..provider_settings import ProviderSettings
-from ..redirects import arrive, leave
+from ..redirects import arrive, leave, not_stored
 from . import attempts, browser, connections, flow, login
 from .disconnect import disconnect
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
@@ -43,7 +42,7 @@ _POPUP = re.compile(r"[A-Za-z0-9_-]{16,64}\Z")
 
 
 @page_during_outages
-@never_cache
+@not_stored
 @xframe_options_deny
 @csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -58,7 +57,7 @@ def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
 
 
 @page_during_outages
-@never_cache
+@not_stored
 @xframe_options_deny
 @csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -115,7 +114,7 @@ def _named(request: HttpRequest, pk: str) -> Connection | None:
 
 
 @during_outages(page, repeats=False)
-@never_cache
+@not_stored
 @xframe_options_deny
 @require_GET
 def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
@@ -158,7 +157,7 @@ def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
     return HttpResponseRedirect(attempt.next_url or _home())
 
 
-@never_cache
+@not_stored
 @xframe_options_deny
 @require_GET
 def finished(request: HttpRequest) -> HttpResponseBase:
@@ -184,7 +183,7 @@ def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: st
 
 
 @during_outages(page, repeats=False)
-@never_cache
+@not_stored
 @xframe_options_deny
 @csrf_protect
 @login_required

@@ -81,12 +81,12 @@ class Authorization:
         return RedirectableError(OAuthError(error, description), self.redirect_uri, self.state)
 
 
-def validate(parameters: Parameters, *, user: Any, settings: conf.Settings) -> Authorization:
+def validate(parameters: Parameters, *, user: Any, settings: conf.Settings, shown: bool = True) -> Authorization:
     """Check a request in the order of RFC 6749 §4.1.2.1; raises UnsafeRequest or RedirectableError. One query.
 
-    ``user`` is None for a visitor who has not signed in yet.
+    ``user`` is None for a visitor who has not signed in yet; not ``shown``: no page will say what the client is.
     """
-    asking = _client(parameters, user)
+    asking = _client(parameters, user, shown)
     client, redirect_uri = asking.client, _redirect_uri(parameters, asking)
     try:
         request = AuthorizationRequest.decode(parameters)
@@ -107,11 +107,11 @@ def validate(parameters: Parameters, *, user: Any, settings: conf.Settings) -> A
     )
 
 
-def _client(parameters: Parameters, user: Any) -> AskingClient:
+def _client(parameters: Parameters, user: Any, shown: bool) -> AskingClient:
     client_id = parameters.get("client_id")
     if client_id is None:
         raise UnsafeRequest("The link has no client_id. The app that sent you here must put its own into the link.")
-    found = find_asking_client(client_id, user=user)
+    found = find_asking_client(client_id, user=user, shown=shown)
     if found is None:
         raise UnsafeRequest("The client_id in the link is not one of an app that is registered here.")
     if found.client.disabled_at is not None:

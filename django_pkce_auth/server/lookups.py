@@ -127,11 +127,22 @@ def _asking() -> models.QuerySet[Any]:
 
 _OWNERS: Final = ("", "family", "family__client", "family__user")
 _CLIENT = _selects(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), "", instances=[""], rare=_RARE)
-_ASKING = Select(
-    _asking,
-    values=["redirect_uris__uri", "consented_scope", "consented_resource"],
-    instances=["", "registered_by"],
-)
+
+
+def _asking_select(rare: Callable[[], Sequence[str]], *instances: str) -> Select:
+    values = ["redirect_uris__uri", "consented_scope", "consented_resource"]
+    return Select(lambda: _asking().defer(*rare()), values=values, instances=["", *instances])
+
+
+def _not_of_a_name() -> list[str]:
+    """Return what a page does not show of who registered a client."""
+    user: Any = Client._meta.get_field("registered_by").related_model
+    shown = (user._meta.pk, user._meta.get_field(user.USERNAME_FIELD))
+    return [f"registered_by__{field.name}" for field in user._meta.concrete_fields if field not in shown]
+
+
+# With what the page shows, and without.
+_ASKING = {True: _asking_select(_not_of_a_name, "registered_by"), False: _asking_select(lambda: _RARE)}
 _CODE, _DEVICE_CODE = (
     _selects(
         partial(_by_digest, model),
@@ -165,10 +176,13 @@ def find_client(client_id: str, *, secrets: bool = True) -> KnownClient | None:
     return KnownClient.of(client, (row.values for row in rows)) if client.client_id == client_id else None
 
 
-def find_asking_client(client_id: str, *, user: Any) -> AskingClient | None:
-    """Return the client that an authorization request names, or None; ``user`` is None for a visitor."""
+def find_asking_client(client_id: str, *, user: Any, shown: bool = True) -> AskingClient | None:
+    """Return the client that an authorization request names, or None; ``user`` is None for a visitor.
+
+    Where no page about it is to be ``shown``, what only that needs is left out.
+    """
     key = None if user is None else user.pk
-    rows = _ASKING.rows(router.db_for_write(Client), client_id=client_id, user=key)
+    rows = _ASKING[shown].rows(router.db_for_write(Client), client_id=client_id, user=key)
     if not rows:
         return None
     client, found = rows[0].instance(""), [row.values for row in rows]

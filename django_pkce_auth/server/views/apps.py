@@ -9,20 +9,20 @@ from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from ... import conf
 from ...outages import page_during_outages
+from ...redirects import not_stored
 from ...scope_registry import Scope
 from ..consent import withdraw
 from ..models import Consent, TokenFamily
 
 
 @page_during_outages
-@never_cache
+@not_stored
 @xframe_options_deny
 @csrf_protect
 @login_required

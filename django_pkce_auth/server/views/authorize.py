@@ -10,7 +10,6 @@ from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -22,7 +21,7 @@ from ...outages import page_during_outages
 from ...protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.redirect_uris import host_of
-from ...redirects import arrive, leave
+from ...redirects import arrive, leave, not_stored
 from ..authorize import Authorization, RedirectableError, UnsafeRequest, approve, validate
 from ..consent import ConsentGone, Question, question
 from ..policy import ServerPolicy
@@ -33,7 +32,7 @@ logger = logging.getLogger("django_pkce_auth.server")
 
 
 @page_during_outages
-@never_cache
+@not_stored
 @xframe_options_deny
 @csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -46,7 +45,7 @@ def authorize(request: HttpRequest) -> HttpResponseBase:
     try:
         parameters = Parameters.parse(request.META.get("QUERY_STRING", ""))
         user = request.user if request.user.is_authenticated else None
-        authorization = validate(parameters, user=user, settings=settings)
+        authorization = validate(parameters, user=user, settings=settings, shown=request.method != "POST")
         return _answer(request, authorization, settings)
     except RedirectableError as error:
         _log_refusal(error.error.error, error.error.description)

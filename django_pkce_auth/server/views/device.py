@@ -10,7 +10,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,6 +19,7 @@ from ...outages import page_during_outages
 from ...protocol.device import DeviceAuthorizationRequest, read_user_code, show_user_code
 from ...protocol.errors import ACCESS_DENIED, OAuthError
 from ...protocol.grant_types import DEVICE_CODE
+from ...redirects import not_stored
 from ...resource_registry import Resource
 from ..authenticate import require_grant_type
 from ..consent import Question, question
@@ -54,7 +54,7 @@ def device_authorization(request: HttpRequest, message: ClientRequest) -> HttpRe
 
 
 @page_during_outages
-@never_cache
+@not_stored
 @xframe_options_deny
 @csrf_protect
 @login_required
