@@ -271,6 +271,12 @@ class Row:
         return made
 
 
+def columns_but(path: str, model: type[models.Model], kept: Collection[str]) -> list[str]:
+    """Name the columns of the rows at ``path`` other than those ``kept``, and the key: for ``QuerySet.defer``."""
+    fields = (field for field in model._meta.concrete_fields if not field.primary_key and field.name not in kept)
+    return [_below(path, field.name) for field in fields]
+
+
 def _selecting(query: Any, names: list[str]) -> Any:
     """Select these columns and annotations, the latter behind the others, as ``names`` is put in order to say."""
     names.sort(key=query.annotations.__contains__)

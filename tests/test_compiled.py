@@ -15,7 +15,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_pkce_auth.compiled import Insert, Select, Update
+from django_pkce_auth.compiled import Insert, Select, Update, columns_but
 from django_pkce_auth.server.models import AccessToken, Client, ClientSecret, Consent, RefreshToken, TokenFamily
 from django_pkce_auth.statement import Slot, plain_field, together
 from tests.four_steps import App
@@ -265,6 +265,15 @@ def test_deferred_column_is_read_when_it_is_asked_for(app: App, token: AccessTok
         assert client.name == app.client.name
     assert len(captured) == 2
     assert '"name"' not in captured[0]["sql"].replace("`", '"')
+
+
+def test_all_columns_but_the_key_and_some_are_named(token: AccessToken) -> None:
+    names = columns_but("family__user", get_user_model(), ["username", "is_active"])
+    select = Select(lambda: by_digest().defer(*names), instances=["family__user"])
+    user = select.rows("default", digest=token.digest)[0].instance("family__user")
+    plain = {field.attname for field in user._meta.concrete_fields}
+    assert plain - user.get_deferred_fields() == {"id", "username", "is_active"}
+    assert facts(user) == facts(token.family.user)
 
 
 def test_statements_of_a_transaction_share_a_cursor(token: AccessToken, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,8 @@ def _malformed() -> OAuthError:
 
 def _unquote(value: str) -> str:
     """Undo the form encoding; a value that does not decode to printable ASCII was sent raw."""
+    if "%" not in value and "+" not in value:
+        return value
     try:
         decoded = unquote_plus(value, errors="strict")
     except UnicodeDecodeError:

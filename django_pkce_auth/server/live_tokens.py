@@ -6,6 +6,7 @@ One statement, and hardly anything is made of its row before somebody asks for i
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.db import models, router
 from django.db.models.functions import Coalesce
 
-from ..compiled import Row, Select
+from ..compiled import Row, Select, columns_but
 from ..protocol.scopes import parse_scope
 from ..secrets import digest
 from ..statement import Slot, plain_field
@@ -60,13 +61,19 @@ def _tokens(model: type[AccessToken | RefreshToken]) -> models.QuerySet[Any]:
     return found
 
 
-def _select(model: type[AccessToken | RefreshToken], *clients: str) -> Select:
+def _told(model: type[AccessToken | RefreshToken]) -> models.QuerySet[Any]:
+    """Of a person no more than what is told: the name."""
+    user: Any = get_user_model()
+    return _tokens(model).defer(*columns_but(_WHO, user, [user.USERNAME_FIELD, "is_active"]))
+
+
+def _select(model: Any, tokens: Callable[[Any], models.QuerySet[Any]], *clients: str) -> Select:
     columns = (*_Columns._fields, *_OWN[model])
-    return Select(partial(_tokens, model), values=columns, instances=(*clients, _WHO), keys={_WHO: "who"})
+    return Select(partial(tokens, model), values=columns, instances=(*clients, _WHO), keys={_WHO: "who"})
 
 
-_SELECT: Final = {model: _select(model) for model in _OWN}
-_WITH_CLIENT: Final = _select(AccessToken, _CLIENT)
+_SELECT: Final = {model: _select(model, _told) for model in _OWN}
+_WITH_CLIENT: Final = _select(AccessToken, _tokens, _CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,10 @@ class LiveToken:
 
 
 def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: datetime) -> LiveToken | None:
-    """Return the token if it is valid: it AND its family AND its client AND who it acts for. One query."""
+    """Return the token if it is valid: it AND its family AND its client AND who it acts for. One query.
+
+    Of who that is only the name is read along.
+    """
     return _live(model, _SELECT[model], raw, now)
 
 

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from django.contrib.auth import get_user_model
 from django.db import models, router
 from django.db.models import F, FilteredRelation, Q
 
-from ..compiled import Row, Select
+from ..compiled import Row, Select, columns_but
 from ..secrets import REFRESH_TOKEN, digest, same
 from ..statement import Slot
 from .models import AccessToken, AuthorizationCode, Client, Consent, DeviceCode, RefreshToken
@@ -129,20 +130,17 @@ _OWNERS: Final = ("", "family", "family__client", "family__user")
 _CLIENT = _selects(lambda: Client.objects.filter(client_id=Slot(Client, "client_id")), "", instances=[""], rare=_RARE)
 
 
-def _asking_select(rare: Callable[[], Sequence[str]], *instances: str) -> Select:
-    values = ["redirect_uris__uri", "consented_scope", "consented_resource"]
-    return Select(lambda: _asking().defer(*rare()), values=values, instances=["", *instances])
+def _shown() -> models.QuerySet[Any]:
+    """The page says who registered a client, by name."""
+    user: Any = get_user_model()
+    return _asking().defer(*columns_but("registered_by", user, [user.USERNAME_FIELD]))
 
 
-def _not_of_a_name() -> list[str]:
-    """Return what a page does not show of who registered a client."""
-    user: Any = Client._meta.get_field("registered_by").related_model
-    shown = (user._meta.pk, user._meta.get_field(user.USERNAME_FIELD))
-    return [f"registered_by__{field.name}" for field in user._meta.concrete_fields if field not in shown]
-
-
-# With what the page shows, and without.
-_ASKING = {True: _asking_select(_not_of_a_name, "registered_by"), False: _asking_select(lambda: _RARE)}
+_ASKED = ["redirect_uris__uri", "consented_scope", "consented_resource"]
+_ASKING = {
+    True: Select(_shown, values=_ASKED, instances=["", "registered_by"]),
+    False: Select(lambda: _asking().defer(*_RARE), values=_ASKED, instances=[""]),
+}
 _CODE, _DEVICE_CODE = (
     _selects(
         partial(_by_digest, model),

@@ -32,7 +32,7 @@ def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
 
 
 def _may_know(client: Client, token: LiveToken) -> bool:
-    return client.introspects == Client.Introspects.ALL or token.columns.family__client_id == client.pk
+    return client.introspects == Client.Introspects.ALL or token.columns.family__client_id == client.id
 
 
 def _describe(token: LiveToken, model: type[AccessToken | RefreshToken], *, issuer: str) -> IntrospectionResponse:
