@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from inspect import getattr_static
 from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 
 from django.db import connections, models
 from django.db.models.constants import LOOKUP_SEP, OnConflict
-from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
-from django.db.models.query_utils import DeferredAttribute
-from django.db.models.signals import post_init, pre_init
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.datastructures import Join
 
-from .statement import Slot, Statement, compiler_for, plain_field, stored_instance
+from .instances import Born, born, stored_instance
+from .statement import Slot, Statement, compiler_for, plain_field
 
 Conversion = tuple[int, Sequence[Callable[..., Any]], Any]
 """A position, what turns the database's value there into Python's, and the expression that it is the value of."""
@@ -227,7 +223,7 @@ class _Picked:
 class _Part:
     """A model's columns within the row, and what else of the row hangs on it: attribute → path."""
 
-    born: Callable[[str, Sequence[str], Sequence[Any]], models.Model]
+    born: Born
     columns: _Picked
     key: int
     names: Sequence[str]
@@ -322,33 +318,4 @@ def _join_by(key: Any, query: Any, path: str) -> None:
 
 def _part(path: str, model: type[models.Model], own: Sequence[Any], linked: Collection[str], columns: _Picked) -> _Part:
     links = [(field, below) for field in own if (below := _below(path, field.name)) in linked]
-    return _Part(_born(model), columns, own.index(model._meta.pk), [field.attname for field in own], links)
-
-
-def _born(model: type[models.Model]) -> Callable[[str, Sequence[str], Sequence[Any]], models.Model]:
-    if model._meta.app_label == "pkce_auth":
-        return partial(_read, model)
-    return partial(_read_unheard, model) if _is_plain(model) else model.from_db
-
-
-def _is_plain(model: type[models.Model]) -> bool:
-    """True where reading a row of a project's model only puts its columns into the instance, and tells who listens."""
-    base = models.Model
-    methods = ("__init__", "__new__", "__setattr__")
-    if model.from_db.__func__ is not base.from_db.__func__:  # type: ignore[attr-defined]
-        return False
-    if any(getattr(model, name) is not getattr(base, name) for name in methods):
-        return False
-    columns = (type(getattr_static(model, field.attname)) for field in model._meta.concrete_fields)
-    return all(each in (DeferredAttribute, ForeignKeyDeferredAttribute) for each in columns)
-
-
-def _read_unheard(model: type[models.Model], using: str, names: Sequence[str], values: Sequence[Any]) -> models.Model:
-    # Somebody may have begun to listen since the statement was compiled.
-    if pre_init.receivers or post_init.receivers:
-        return model.from_db(using, names, values)
-    return _read(model, using, names, values)
-
-
-def _read(model: type[models.Model], using: str, names: Sequence[str], values: Sequence[Any]) -> models.Model:
-    return stored_instance(model, using, zip(names, values, strict=True))
+    return _Part(born(model), columns, own.index(model._meta.pk), [field.attname for field in own], links)

@@ -110,12 +110,3 @@ def plain_field(field: Any) -> Any:
 def compiler_for(query: Any, using: str) -> Any:
     # For a connection that nothing opens: what is kept must hold on to no other thread's.
     return query.get_compiler(connection=connections[using].copy())
-
-
-def stored_instance(model: type[models.Model], using: str, columns: Any) -> models.Model:
-    """Return an instance that is stored already, made as unpickling makes it: ``Model.__init__`` is slow."""
-    made = model.__new__(model)
-    state = models.base.ModelState()
-    state.adding, state.db = False, using
-    made.__dict__.update(columns, _state=state)
-    return made

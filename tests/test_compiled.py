@@ -10,7 +10,6 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.models.functions import Coalesce
-from django.db.models.signals import post_init
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -71,57 +70,6 @@ def test_select_reads_nothing_again(token: AccessToken) -> None:
         assert found.family.user.username == "alice"
         assert found.family.client.service_user is None
     assert list(captured) == []
-
-
-def test_who_listens_hears_of_each_user_that_is_read(token: AccessToken) -> None:
-    TOKENS.rows("default", digest=token.digest)
-    heard: list[Any] = []
-
-    def hear(instance: Any, **_: Any) -> None:
-        heard.append(instance)
-
-    post_init.connect(hear, sender=get_user_model())
-    try:
-        user = TOKENS.rows("default", digest=token.digest)[0].instance("family__user")
-    finally:
-        post_init.disconnect(hear, sender=get_user_model())
-    assert heard == [user]
-
-
-class Shouted:
-    """A column's attribute that changes what it is given, as those of many fields do."""
-
-    def __set__(self, instance: Any, value: str) -> None:
-        instance.__dict__["username"] = value.upper()
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else instance.__dict__["username"]
-
-
-def renaming(method: Any) -> Any:
-    def renamed(*args: Any, **kwargs: Any) -> Any:
-        made = method(*args, **kwargs)
-        (made or args[0]).__dict__["username"] = "ALICE"
-        return made
-
-    return renamed
-
-
-@pytest.mark.parametrize("own", ["from_db", "__init__", "__setattr__", "username"])
-def test_user_model_of_a_project_is_read_as_it_says(
-    token: AccessToken, monkeypatch: pytest.MonkeyPatch, own: str
-) -> None:
-    model: Any = get_user_model()
-    instead = {
-        "from_db": classmethod(renaming(model.from_db.__func__)),
-        "__init__": renaming(model.__init__),
-        "__setattr__": renaming(model.__setattr__),
-        "username": Shouted(),
-    }
-    monkeypatch.setattr(model, own, instead[own], raising=False)
-    select = Select(by_digest, instances=["family__user"])
-    (row,) = select.rows("default", digest=token.digest)
-    assert row.instance("family__user").username == "ALICE"
 
 
 def test_service_user_is_another_user_than_the_user(token: AccessToken, django_user_model: Any) -> None:
