@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.core.cache import cache
+from django.utils import formats, timezone
+from django.utils.translation import get_language
 
 from ..protocol.redirect_uris import host_of, is_loopback
 from ..resource_registry import Resource
@@ -34,7 +40,9 @@ def prompt_context(
         "is_verified": client.verified_at is not None,
         "registered_by": registered_by.get_username() if registered_by else "",
         "people": _people(client),
+        "registered_on": _day_of(client.created_at),
         "new_scopes": asked.new,
+        "scope_groups": [(group, list(scopes)) for group, scopes in groupby(asked.new, attrgetter("group"))],
         "granted_scopes": asked.granted,
         "scopes": asked.scopes,
         "resources": resources,
@@ -43,6 +51,18 @@ def prompt_context(
         "account": user,
         "action": action,
     }
+
+
+def _day_of(moment: datetime) -> str:
+    # Naive where a project does without time zones.
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return _written(local.date(), get_language())
+
+
+@lru_cache(maxsize=1000)
+def _written(day: date, language: str | None) -> str:
+    """Return the date in words. To put them together is as much work as a whole paragraph of the page."""
+    return formats.date_format(day, "DATE_FORMAT")
 
 
 def _people(client: Client) -> int:

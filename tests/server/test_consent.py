@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
 from django.test import Client as Browser
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from django_pkce_auth.server.consent import withdraw
 from django_pkce_auth.server.models import AuthorizationCode, Client, Consent, TokenFamily
@@ -57,6 +58,31 @@ def test_page_says_who_when_and_how_many(app: App, signed_in: Browser, django_us
     assert "Nobody here has used it yet" in text
     assert "verified by this site" in text
     assert "not verified" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "zone", "said"),
+    [("en", "UTC", "March 4, 2026"), ("en", "Asia/Tokyo", "March 5, 2026"), ("de", "UTC", "4. März 2026")],
+)
+def test_day_of_the_registration_is_that_of_the_reader(
+    app: App, signed_in: Browser, language: str, zone: str, said: str
+) -> None:
+    Client.objects.update(created_at=datetime(2026, 3, 4, 23, 30, tzinfo=UTC))
+    with translation.override(language), timezone.override(zone):
+        context = signed_in.get(app.link()).context
+        assert context["registered_on"] == said
+        # Once more, as it was remembered.
+        assert signed_in.get(app.link()).context["registered_on"] == said
+
+
+def test_scopes_come_in_their_groups(app: App, signed_in: Browser, settings: Any) -> None:
+    settings.PKCE_AUTH = {
+        **settings.PKCE_AUTH,
+        "SCOPES": {"read": {"words": "See", "group": "Photos"}, "write": {"words": "Change", "group": "Albums"}},
+    }
+    page = BeautifulSoup(signed_in.get(app.link(scopes=("read", "write"))).content, "html.parser")
+    groups = [each.get_text(strip=True) for each in page.select(".pkce-group")]
+    assert groups == ["Photos", "Albums"]
 
 
 @pytest.mark.parametrize(
