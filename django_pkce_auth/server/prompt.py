@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
@@ -11,9 +12,11 @@ from typing import Any
 from django.core.cache import cache
 from django.utils import formats, timezone
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from ..protocol.redirect_uris import host_of, is_loopback
 from ..resource_registry import Resource
+from ..scope_registry import Scope
 from .consent import Question
 from .models import Client, Consent
 
@@ -42,7 +45,7 @@ def prompt_context(
         "people": _people(client),
         "registered_on": _day_of(client.created_at),
         "new_scopes": asked.new,
-        "scope_groups": [(group, list(scopes)) for group, scopes in groupby(asked.new, attrgetter("group"))],
+        "scope_sections": list(_sections(asked)),
         "granted_scopes": asked.granted,
         "scopes": asked.scopes,
         "resources": resources,
@@ -51,6 +54,15 @@ def prompt_context(
         "account": user,
         "action": action,
     }
+
+
+def _sections(asked: Question) -> Iterator[tuple[str, list[tuple[str, list[Scope]]]]]:
+    """Yield a legend with what stands below it: scopes, under the words of their group where they have one."""
+    if asked.new:
+        groups = groupby(asked.new, attrgetter("group"))
+        yield _("It will be able to"), [(group, list(scopes)) for group, scopes in groups]
+    if asked.granted:
+        yield _("You allowed before"), [("", list(asked.granted))]
 
 
 def _day_of(moment: datetime) -> str:
