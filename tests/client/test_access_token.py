@@ -146,6 +146,32 @@ def test_invalid_grant_breaks_the_connection_once(
     assert REFRESH_TOKEN not in log.text
 
 
+def test_broken_connection_is_told_with_all_that_a_project_needs(
+    due: Connection, acme: Acme, django_capture_on_commit_callbacks: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    acme.answers[TOKEN_URL] = error("invalid_grant")
+    sent: list[dict[str, Any]] = []
+
+    def hear(**facts: Any) -> None:
+        sent.append(facts)
+
+    before = due.updated_at
+    connection_broken.connect(hear)
+    try:
+        with django_capture_on_commit_callbacks(execute=True) as callbacks:
+            with pytest.raises(ReconnectRequired, match=f"acme no longer honours connection {due.pk}"):
+                due.access_token()
+            assert sent == []  # only once it is stored
+    finally:
+        connection_broken.disconnect(hear)
+    assert len(callbacks) == 1
+    assert [(facts["sender"], facts["connection"]) for facts in sent] == [(Connection, due)]
+    assert due.status == "needs_reconnect"
+    assert stored().updated_at > before
+    (line,) = (each for each in caplog.records if getattr(each, "event", "") == "connection_broken")
+    assert (line.levelname, line.getMessage()) == ("WARNING", f"Connection {due.pk} needs its user to reconnect")
+
+
 WEATHER: dict[str, Any] = {
     "503": Answer(503, b"later"),
     "500 with invalid_grant": error("invalid_grant", status=500),
