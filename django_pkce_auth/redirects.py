@@ -11,8 +11,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.http import escape_leading_slashes
 
-View = Callable[..., HttpResponseBase]
-
 
 class LeaveRedirect(HttpResponse):
     """303 See Other to any scheme: a checked redirect URI may have a private-use one (RFC 8252 §7.1)."""
@@ -66,7 +64,7 @@ def _hop(request: HttpRequest, url: str, *, destination: str) -> HttpResponse:
     return response
 
 
-def not_stored(view: View) -> View:
+def not_stored(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Keep a person's page out of every cache (RFC 9111 §5.2.2.5): all that ``never_cache`` does, in one header."""
 
     @wraps(view)

@@ -30,6 +30,7 @@ from django_pkce_auth.server.models import (
     TokenFamily,
 )
 from tests.four_steps import App, approve
+from tests.test_outages import database_raises, failure
 
 AGO = timedelta(days=2)
 
@@ -75,6 +76,17 @@ def test_purge_removes_what_expired_and_the_family_with_the_last_of_it(app: App,
     }
     assert not TokenFamily.objects.exists()
     assert Consent.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("model", [AccessToken, RefreshToken, TokenFamily])
+def test_batch_that_gave_way_to_another_transaction_is_run_again(app: App, alice: Any, model: Any) -> None:
+    fill(app, alice, rows=3, expires_at=timezone.now() - AGO)
+    statement = f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}"  # noqa: S608  (is not run)
+    with database_raises(failure(1213, "Deadlock found"), times=2, only=statement) as failed:
+        assert run()["removed"]["access tokens"] == 3
+    assert len(failed) == 2
+    assert not model.objects.exists()
 
 
 def test_purge_leaves_what_is_still_valid(

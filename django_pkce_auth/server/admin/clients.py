@@ -16,10 +16,10 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.cache import never_cache
 
 from ... import conf
 from ...error_reports import hide_secrets
+from ...redirects import not_stored
 from ..clients import add_secret, set_redirect_uris
 from ..keys import ensure_key
 from ..models import Client, Consent, TokenFamily
@@ -113,7 +113,7 @@ class ClientAdmin(ModelAdmin):
         }
         return [str(client) for client in objs], {"clients": len(objs), **numbers}, set(), []
 
-    @method_decorator(never_cache)
+    @method_decorator(not_stored)
     def add_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and on POST add a secret beside those that keep working."""
         client = self.get_object(request, unquote(object_id))

@@ -25,6 +25,7 @@ from ..lookups import find_refresh_token
 from ..models import Client, RefreshToken, TokenFamily
 from ..resources import narrowed_resources
 from ..revoke import revoke_family
+from ..validity import is_live
 
 logger = logging.getLogger("django_pkce_auth.server")
 
@@ -60,7 +61,7 @@ def exchange_refresh_token(
     if token is None or (family := token.family).client_id != client.id:
         raise _refused("unknown, or another client's")
     using = router.db_for_write(RefreshToken)
-    _check_alive(token, family, now)
+    _check_alive(token, family, client, now)
     scopes = _narrowed(request.scopes, family.scopes, registry=settings.scopes)
     resources = narrowed_resources(request.resources, family.resources, registry=settings.resources)
     narrowed = {"scopes": scopes, "resources": resources}
@@ -110,14 +111,15 @@ def _slide(token: RefreshToken, *, settings: Settings, now: datetime, using: str
         RefreshToken.objects.using(using).filter(pk=token.pk, expires_at__lt=end).update(expires_at=end)
 
 
-def _check_alive(token: RefreshToken, family: TokenFamily, now: datetime) -> None:
-    """The client is one that just proved itself, so nobody disabled it."""
+def _check_alive(token: RefreshToken, family: TokenFamily, client: Client, now: datetime) -> None:
     if family.revoked_at is not None:
         raise _refused("its family is revoked")
     user = family.user
     if user is not None and not user.is_active:
         raise _refused("its user is deactivated")
-    if token.expires_at <= now or (family.expires_at is not None and family.expires_at <= now):
+    if token.expires_at <= now or not is_live(
+        now, revoked_at=family.revoked_at, expires_at=family.expires_at, disabled_at=client.disabled_at, who=user
+    ):
         raise _refused("expired")
 
 
