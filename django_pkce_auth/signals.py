@@ -17,7 +17,7 @@ family_revoked = Signal()  # reason, actor: the id of the user who did it, or No
 client_authentication_failed = Signal()  # client_id as presented, reason
 signing_key_added = Signal()  # kid, algorithm
 signing_key_retired = Signal()  # kid, algorithm, compromised
-consent_given = Signal()  # scopes: what was added to the consent
+consent_given = Signal()  # scopes: those of the answer that changed the consent
 consent_withdrawn = Signal()  # the user ended the app's access
 
 # Client side. ``connection`` is a client.models.Connection.

@@ -19,12 +19,17 @@ logger = logging.getLogger("django_pkce_auth.client")
 def disconnect(connection: Connection, *, settings: Settings, transport: Transport) -> bool:
     """Remove the connection, and return whether the provider confirmed that its tokens are revoked (RFC 7009).
 
-    The row goes first: whatever the provider does or does not do, nothing here uses the tokens from then on.
+    The row goes first: whatever the provider does or does not do, nothing here uses the tokens from then on. Where
+    another request removed it already, it is that one's to revoke and to say what came of it; the answer is True.
     """
-    tokens = (connection.raw_refresh_token, connection.raw_access_token)
     using, pk = router.db_for_write(Connection), connection.pk
+    row = Connection.objects.using(using).filter(pk=pk)
     with transaction.atomic(using=using):
-        Connection.objects.using(using).filter(pk=pk).delete()
+        # What a refresh has stored by now is what counts; written to first, so that none stores more meanwhile.
+        if not row.update(refresh_claimed_until=None):
+            return True
+        tokens = row.values_list("raw_refresh_token", "raw_access_token").get()
+        row.delete()
         send_after_commit(
             connection_removed, sender=Connection, using=using, connection=connection, user=connection.user
         )

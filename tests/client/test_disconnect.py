@@ -8,6 +8,8 @@ import pytest
 from bs4 import BeautifulSoup
 from django.test import Client as Browser
 
+from django_pkce_auth import conf
+from django_pkce_auth.client.disconnect import disconnect as end
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.signals import connection_removed
 from django_pkce_auth.transport import Answer, TransportError
@@ -146,3 +148,19 @@ def test_signal_follows_the_commit(
     finally:
         connection_removed.disconnect(removed, sender=Connection)
     assert heard == [("acme", "alice")]
+
+
+def test_tokens_that_a_refresh_stored_since_the_row_was_read_are_revoked(connection: Connection, acme: Acme) -> None:
+    Connection.objects.update(raw_refresh_token="newer-refresh-token", raw_access_token="newer-access-token")
+    assert end(connection, settings=conf.settings(), transport=acme)
+    assert [sent.form["token"] for sent in acme.asked(REVOKE_URL)] == ["newer-refresh-token", "newer-access-token"]
+
+
+def test_connection_that_another_request_removed_is_left_to_it(
+    connection: Connection, acme: Acme, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks() as told:
+        for _ in range(2):
+            assert end(connection, settings=conf.settings(), transport=acme)
+    assert len(told) == 1
+    assert len(acme.asked(REVOKE_URL)) == 2

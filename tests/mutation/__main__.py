@@ -76,7 +76,11 @@ def _change(module: str, name: str, texts: dict[str, list[str]]) -> str:
 
 def run(area: Area, directory: Path, mutants: list[str]) -> dict[str, str]:
     """Return what became of each mutant; raises CalledProcessError where the tests fail without any."""
-    (directory / "mutants.json").write_text(json.dumps({name: name.partition("__mutmut_")[0] for name in mutants}))
+    plan = {
+        "mutants": {name: name.partition("__mutmut_")[0] for name in mutants},
+        "fresh": [f"{PACKAGE}.{module}" for module in area.fresh],
+    }
+    (directory / "mutants.json").write_text(json.dumps(plan))
     tests = [test if test.startswith("-") else f"tests/{test}" for test in area.tests]
     options = ["tests.mutation.plugin", "no:randomly", "no:cacheprovider"]
     options = [word for option in options for word in ("-p", option)] + ["--hypothesis-seed=0", "-q", "--tb=no"]

@@ -6,6 +6,7 @@ child begins where the session stands: everything is imported and collected, and
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -33,8 +34,9 @@ PATIENCE_SECONDS = 120
 
 
 class Mutation:
-    def __init__(self, session: pytest.Session) -> None:
+    def __init__(self, session: pytest.Session, mutants: dict[str, str], fresh: list[str]) -> None:
         self.session, self.items = session, session.items
+        self.mutants, self.fresh = mutants, fresh
         self.tests: dict[str, list[pytest.Item]] = defaultdict(list)
         self.seconds: dict[str, float] = {}
         self.left_out: list[pytest.Item] = []
@@ -65,6 +67,11 @@ class Mutation:
             pytest.exit("too many tests fail without any mutant", returncode=1)
         self.items = [item for item in self.items if item not in self.left_out]
         set_mutant_under_test("")
+        for module in self.fresh:
+            # Who reaches any of it uses what it made.
+            functions = {function for function in self.mutants.values() if module_of(function) == module}
+            users = {item for function in functions for item in self.tests[function]}
+            self.tests |= {function: [item for item in self.items if item in users] for function in functions}
         for function, reached in self.tests.items():
             module = function.split(".")[-2]
             # What kills is mostly in the module's own tests, and then what is quick.
@@ -87,6 +94,9 @@ class Mutation:
             # The threads of the parent are not in its fork.
             SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
             set_mutant_under_test(mutant)
+            code = 1  # where it can't even be imported
+            if (module := module_of(mutant)) in self.fresh:
+                importlib.reload(sys.modules[module])
             code = 0
             for number, item in enumerate(items):
                 if not self.passes(item, self.items):
@@ -122,7 +132,8 @@ class Mutation:
         if (outcome := self.outcomes.pop("no mutant")) != "survived":
             pytest.exit(f"The tests fail in a fork without any mutant: {outcome}", returncode=1)
 
-    def run(self, mutants: dict[str, str]) -> None:
+    def run(self) -> None:
+        mutants = self.mutants
         order = sorted(mutants, key=lambda mutant: sum(self.seconds[i.nodeid] for i in self.tests[mutants[mutant]]))
         for number, mutant in enumerate(order):
             items = self.tests[mutants[mutant]]
@@ -138,6 +149,11 @@ class Mutation:
         while self.children:
             self.collect()
         OUTCOMES.write_text(json.dumps(self.outcomes))
+
+
+def module_of(name: str) -> str:
+    """Return the module of a mutant or of a function: both begin with it, and no function's name has a dot."""
+    return name.rpartition(".")[0]
 
 
 def draw_little(item: pytest.Item) -> None:
@@ -158,8 +174,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         raise session.Interrupted("errors during collection")
     for item in session.items:
         draw_little(item)
-    mutation = Mutation(session)
+    mutation = Mutation(session, **json.loads(PLAN.read_text()))
     mutation.reach()
     mutation.check_that_forks_are_sound()
-    mutation.run(json.loads(PLAN.read_text()))
+    mutation.run()
     return True

@@ -118,6 +118,33 @@ def act_for_itself(scene: Scene) -> None:
     assert scene.app.post(grant_type="client_credentials", scope="read").status_code == 200
 
 
+def _device(scene: Scene, decision: str, scope: str = "read") -> dict[str, Any]:
+    answer: Any = scene.app.post("/oauth/device_authorization", scope=scope)
+    codes = dict(answer.json())
+    scene.browser.post("/oauth/device", {"user_code": codes["user_code"], "decision": decision})
+    return codes
+
+
+def allow_a_device(scene: Scene) -> None:
+    _device(scene, "approve")
+
+
+def allow_a_device_more_than_before(scene: Scene) -> None:
+    scene.approve()
+    scene.start_again()
+    _device(scene, "approve", scope="read write")
+
+
+def deny_a_device(scene: Scene) -> None:
+    _device(scene, "deny")
+
+
+def poll(scene: Scene) -> None:
+    codes = _device(scene, "approve")
+    scene.start_again()
+    assert scene.app.post(grant_type=DEVICE_CODE, device_code=codes["device_code"]).status_code == 200
+
+
 def revoke_by_the_client(scene: Scene) -> None:
     tokens = scene.tokens()
     assert scene.app.post("/oauth/revoke", token=tokens["refresh_token"]).status_code == 200
@@ -189,6 +216,22 @@ MATRIX: list[tuple[Callable[[Scene], None], Told]] = [
         act_for_itself,
         [("tokens_issued", {"client": "photo-app", "user": None, "family": int, "grant_type": "client_credentials"})],
     ),
+    (
+        allow_a_device,
+        [
+            ("consent_given", {**OURS, "family": None, "scopes": ["read"]}),
+            ("code_issued", {**OURS, "family": None, "scopes": ["read"]}),
+        ],
+    ),
+    (
+        allow_a_device_more_than_before,
+        [
+            ("consent_given", {**OURS, "family": None, "scopes": ["write", "read"]}),
+            ("code_issued", {**OURS, "family": None, "scopes": ["write", "read"]}),
+        ],
+    ),
+    (deny_a_device, []),
+    (poll, [("tokens_issued", {**OURS, "family": int, "grant_type": DEVICE_CODE})]),
     (revoke_by_the_client, [("family_revoked", {**REVOKED, "reason": "client"})]),
     (revoke_what_is_unknown, []),
     (
