@@ -27,7 +27,7 @@ class Router:
         return "default" if model._meta.app_label == "pkce_auth" else ALIAS
 
     def db_for_write(self, model: Any, **hints: Any) -> str:
-        return ALIAS
+        return ALIAS if model._meta.managed else "default"
 
     def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool:
         return True

@@ -62,7 +62,7 @@ def test_wrong_iss_is_refused_and_burns_nothing_rfc9207_2_4(
     page = refused(come_back(signed_in, state=state, iss=iss, **answer))
     assert MARK not in page
     assert "evil" not in page
-    assert "another issuer" in log.text
+    assert "the answer names another issuer" in log.text
     assert MARK not in log.text
     assert not acme.asked()
     assert come_back(signed_in, state=state, code=CODE, iss="https://acme.example").status_code == 302
@@ -74,7 +74,7 @@ def test_missing_iss_of_a_provider_that_always_sends_it_is_refused(
     state = begin(signed_in)["state"]
     refused(come_back(signed_in, state=state, code=CODE))
     refused(come_back(signed_in, state=state, code=CODE, iss=""))
-    assert "no issuer" in log.text
+    assert "the answer names no issuer" in log.text
     assert not acme.asked()
     assert come_back(signed_in, state=state, code=CODE, iss="https://acme.example").status_code == 302
 
@@ -102,11 +102,14 @@ def test_answer_meant_for_another_provider_is_refused_rfc9700(signed_in: Browser
     assert not acme.sent
 
 
-def test_issuer_that_changed_in_the_settings_is_refused(signed_in: Browser, pkce_auth: Any, acme: Acme) -> None:
+def test_issuer_that_changed_in_the_settings_is_refused(
+    signed_in: Browser, pkce_auth: Any, acme: Acme, log: Any
+) -> None:
     state = begin(signed_in)["state"]
     pkce_auth.provider(issuer="https://moved.example")
     refused(come_back(signed_in, code=CODE, state=state))
     assert not acme.asked()
+    assert "the attempt was begun for another issuer than the settings name now" in log.text
 
 
 @pytest.mark.parametrize("change", ["missing", "empty", "cut", "longer", "other case", "invented"])
@@ -273,3 +276,9 @@ def test_reason_in_the_log_holds_no_secret(signed_in: Browser, acme: Acme, log: 
 def test_safe_next_counts_the_host_of_the_request_as_ours_only(rf: Any) -> None:
     assert flow.safe_next(rf.get("/"), "http://testserver/a") == "http://testserver/a"
     assert flow.safe_next(rf.get("/", secure=True), "http://testserver/a") == ""
+
+
+def test_safe_next_takes_2000_characters(rf: Any) -> None:
+    longest = "/" + "a" * 1999
+    assert flow.safe_next(rf.get("/"), longest) == longest
+    assert flow.safe_next(rf.get("/"), longest + "a") == ""

@@ -15,6 +15,7 @@ from django.template import Context, RequestContext, Template
 from django.test import AsyncClient, RequestFactory
 from django.test import Client as Browser
 
+from django_pkce_auth.client import flow
 from django_pkce_auth.client.browser import ConnectLinkMiddleware
 from django_pkce_auth.client.flow import authorization_url
 from django_pkce_auth.client.models import ConnectAttempt, Connection
@@ -129,6 +130,13 @@ def test_link_for_a_visitor_leads_to_our_own_start_page(db: None) -> None:
     assert link(response) == "/connect/acme/?next=%2Fapi%2Fread"
     assert not ConnectAttempt.objects.exists()
     assert COOKIE not in response.cookies
+
+
+def test_address_of_the_start_page_holds_what_to_begin_with() -> None:
+    assert flow.start_url("acme") == "/connect/acme/"
+    everything = flow.start_url("acme", next_url="/a?b", login=True, scope="photos profile", connection="7")
+    assert everything == "/connect/acme/login?next=%2Fa%3Fb&scope=photos%20profile&connection=7"
+    assert flow.finished_url("/a", popup="p1") == "/connect/finished?next=%2Fa&popup=p1"
 
 
 def test_log_in_link_begins_an_attempt_for_a_visitor(page_request: HttpRequest) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.db import IntegrityError
 from django.test import Client as Browser
 
+from django_pkce_auth import conf
 from django_pkce_auth.client import connections, login
 from django_pkce_auth.client.models import ConnectAttempt, Connection
 from django_pkce_auth.client.policy import Account, ClientPolicy
+from django_pkce_auth.client.providers import get_provider
 from tests.client.acme import CODE, USERINFO_URL, Acme, InProcessPolicy, as_json, begin, come_back, connect
 
-CREATE_OFF = "No user here has connected this Acme account"
+CREATE_OFF = "No user here has connected this Acme account. Log in first, then connect it to your account."
+NAMELESS = "Acme did not say which account it is, so nobody can be logged in with it."
+SOMEBODY_ELSE = "You are signed in here as somebody else already. Log out first, then log in with this account."
+DEACTIVATED = "The user that this account belongs to is deactivated."
 
 
 def log_in(browser: Browser, **options: Any) -> Any:
@@ -26,7 +31,7 @@ def who(browser: Browser) -> str | None:
 
 def refused(response: Any, browser: Browser, text: str, status: int = 403) -> None:
     assert response.status_code == status, response.content
-    assert text in response.content.decode()
+    assert f"<p>{text}" in response.content.decode()
     assert who(browser) is None
 
 
@@ -133,14 +138,14 @@ def test_answer_without_a_usable_subject_logs_nobody_in(
 ) -> None:
     acme.answers[USERINFO_URL] = as_json({"sub": subject, "email": "alice@example.com"})
     browser = Browser()
-    refused(log_in(browser), browser, "did not say which account")
+    refused(log_in(browser), browser, NAMELESS)
     assert not django_user_model.objects.exists()
 
 
 def test_empty_sub_is_not_replaced_by_id(acme: Acme, db: None) -> None:
     acme.answers[USERINFO_URL] = as_json({"sub": "", "id": 42})
     browser = Browser()
-    refused(log_in(browser), browser, "did not say which account")
+    refused(log_in(browser), browser, NAMELESS)
 
 
 def test_id_identifies_where_a_provider_has_no_sub(acme: Acme, db: None) -> None:
@@ -152,14 +157,14 @@ def test_id_identifies_where_a_provider_has_no_sub(acme: Acme, db: None) -> None
 def test_provider_without_userinfo_logs_nobody_in(pkce_auth: Any, db: None) -> None:
     pkce_auth.provider(userinfo_url=None)
     browser = Browser()
-    refused(log_in(browser), browser, "did not say which account")
+    refused(log_in(browser), browser, NAMELESS)
 
 
 def test_deactivated_user_is_refused_and_the_connection_untouched(connection: Connection, alice: Any) -> None:
     alice.is_active = False
     alice.save()
     browser = Browser()
-    refused(log_in(browser), browser, "deactivated")
+    refused(log_in(browser), browser, DEACTIVATED)
     assert Connection.objects.get().updated_at == connection.updated_at
 
 
@@ -180,7 +185,7 @@ def test_provider_that_lost_its_login_meanwhile_logs_nobody_in(db: None, pkce_au
     browser = Browser()
     state = begin(browser, login=True)["state"]
     pkce_auth.provider(login=False)
-    refused(come_back(browser, code=CODE, state=state), browser, "Nobody can log in")
+    refused(come_back(browser, code=CODE, state=state), browser, "Nobody can log in with a Acme account here.")
 
 
 def test_signed_in_visitor_is_sent_on_from_the_log_in_page(signed_in: Browser) -> None:
@@ -200,7 +205,7 @@ def test_log_in_never_swaps_the_person_who_signed_in_meanwhile(known: bool, alic
     browser.force_login(bob)
     response = come_back(browser, code=CODE, state=state)
     assert response.status_code == 403
-    assert "signed in here as somebody else" in response.content.decode()
+    assert f"<p>{SOMEBODY_ELSE}" in response.content.decode()
     assert who(browser) == str(bob.pk)
     assert not Connection.objects.filter(user=bob).exists()
 
@@ -265,7 +270,51 @@ class NewcomersWait(InProcessPolicy):
 def test_user_whom_the_policy_makes_inactive_is_not_logged_in(db: None, pkce_auth: Any) -> None:
     pkce_auth(CLIENT_POLICY="tests.client.test_log_in.NewcomersWait")
     browser = Browser()
-    refused(log_in(browser), browser, "deactivated")
+    refused(log_in(browser), browser, DEACTIVATED)
+
+
+class Recruiter(InProcessPolicy):
+    """Keeps whom it was asked to make a user for."""
+
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+
+    def create_user(self, provider: Any, account: Account) -> Any:
+        self.asked.append((provider.slug, account.subject))
+        return super().create_user(provider, account)
+
+
+def test_policy_makes_the_user_of_the_account_again_where_the_first_could_not_be_stored(
+    db: None, pkce_auth: Any, django_user_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pkce_auth(CLIENT_POLICY="tests.client.test_log_in.Recruiter")
+    monkeypatch.setattr(Recruiter, "asked", [])
+    real = connections.store_once
+
+    def overtaken(*arguments: Any, **named: Any) -> Connection:
+        monkeypatch.setattr(connections, "store_once", real)
+        raise IntegrityError("UNIQUE constraint failed")
+
+    monkeypatch.setattr(connections, "store_once", overtaken)
+    log_in(browser := Browser())
+    assert Recruiter.asked == [("acme", "42")] * 2
+    assert who(browser) == str(django_user_model.objects.get().pk)
+
+
+def test_first_of_several_backends_is_named_in_the_session(db: None, settings: Any) -> None:
+    model = "django.contrib.auth.backends.ModelBackend"
+    settings.AUTHENTICATION_BACKENDS = [model, "django.contrib.auth.backends.RemoteUserBackend"]
+    log_in(browser := Browser())
+    assert browser.session["_auth_user_backend"] == model
+
+
+def test_account_is_found_together_with_its_user(
+    connection: Connection, acme: Acme, django_assert_num_queries: Any
+) -> None:
+    provider = get_provider("acme", settings=conf.settings(), transport=acme)
+    with django_assert_num_queries(1):
+        found = connections.find(provider, Account(subject="42"))
+        assert found is not None
+        assert found.user.username == "alice"
 
 
 def test_store_finds_the_row_that_another_request_made_since_it_looked(
