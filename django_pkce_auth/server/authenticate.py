@@ -23,7 +23,6 @@ class ClientRefused(OAuthError):
         super().__init__(
             INVALID_CLIENT,
             "The client is unknown or disabled, or its secret is missing or wrong; the server's log says which.",
-            detail=reason,
         )
         self.client_id = client_id
         self.is_known = is_known

@@ -25,7 +25,7 @@ USER_CODE_FAILURES: Final = 10
 """Wrong device codes that one user may enter within a window: these are short (RFC 8628 §5.1)."""
 
 
-def count_failure(kind: str, who: str, *, limit: int = FAILURES) -> int | None:
+def count_failure(kind: str, who: str, *, limit: int) -> int | None:
     """Count a failure; return None within ``limit``, else the seconds until the window ends."""
     window, elapsed = divmod(int(time.time()), WINDOW_SECONDS)
     key = f"pkce_auth:{kind}:{digest(who).hex()[:32]}:{window}"
@@ -40,6 +40,10 @@ def count_failure(kind: str, who: str, *, limit: int = FAILURES) -> int | None:
 
 
 def is_blocked(kind: str, who: str, *, limit: int) -> bool:
-    """True where ``limit`` is used up: for guesses whose success must be stopped too."""
+    """True where ``limit`` is used up, or can't be known: for guesses whose success must be stopped too."""
     key = f"pkce_auth:{kind}:{digest(who).hex()[:32]}:{int(time.time()) // WINDOW_SECONDS}"
-    return int(cache.get(key, 0)) >= limit
+    try:
+        return int(cache.get(key, 0)) >= limit
+    except Exception:
+        logger.exception("The cache does not count failures", extra={"event": "throttle_unavailable"})
+        return True

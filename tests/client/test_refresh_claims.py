@@ -80,18 +80,14 @@ def test_another_connection_keeps_its_tokens_and_its_claim(
     assert neighbour() == before
 
 
-def test_token_without_an_end_is_returned_at_once(
-    due: Connection, acme: Acme, django_assert_num_queries: Any
-) -> None:
+def test_token_without_an_end_is_returned_at_once(due: Connection, acme: Acme, django_assert_num_queries: Any) -> None:
     acme.tokens(access_token=NEW, expires_in=None)
     with django_assert_num_queries(4):
         assert due.access_token() == NEW
     assert Connection.objects.get().access_token_expires_at is None
 
 
-def test_signal_says_which_connection_has_new_tokens(
-    due: Connection, django_capture_on_commit_callbacks: Any
-) -> None:
+def test_signal_says_which_connection_has_new_tokens(due: Connection, django_capture_on_commit_callbacks: Any) -> None:
     heard: list[tuple[Any, Any]] = []
 
     def hear(sender: Any, connection: Any, **_: Any) -> None:

@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 
 import hypothesis.extra._patching  # noqa: F401  (a failure imports it, in each child anew)
@@ -29,6 +30,8 @@ PLAN, OUTCOMES = Path("mutants.json"), Path("outcomes.json")
 CHILDREN = int(os.environ.get("MUTATION_CHILDREN", os.cpu_count() or 1))
 EXAMPLES = 10
 MOST_LEFT_OUT = 5
+TRIED_SECONDS = 30
+"""A mutant that its nearest tests of so many seconds let live has survived: the share of killed ones is the least."""
 PATIENCE_SECONDS = 120
 """What a child may take beyond 50 times what its tests took; only what runs for ever takes longer."""
 
@@ -142,7 +145,8 @@ class Mutation:
                 continue
             while len(self.children) >= CHILDREN:
                 self.collect()
-            self.start(mutant, list(items))
+            passed = accumulate(self.seconds[item.nodeid] for item in items)
+            self.start(mutant, [item for item, seconds in zip(items, passed, strict=True) if seconds < TRIED_SECONDS])
             if number % 50 == 0:
                 OUTCOMES.write_text(json.dumps(self.outcomes))
                 print(f"\r{number:,} of {len(order):,}", end="", file=sys.__stderr__, flush=True)

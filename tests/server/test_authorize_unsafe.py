@@ -11,6 +11,8 @@ from django.test import Client as Browser
 from django.utils import timezone
 from django.utils.html import escape
 
+from django_pkce_auth.protocol.errors import OAuthError
+from django_pkce_auth.server.authorize import RedirectableError, UnsafeRequest
 from tests.four_steps import REDIRECT_URI, App, returned
 
 SCRIPT = "<script>alert(1)</script>"
@@ -195,3 +197,9 @@ def test_loopback_redirect_uri_may_differ_in_nothing_but_the_port(
 def test_prompt_warns_of_a_program_on_the_users_own_machine(register: Callable[..., App], signed_in: Browser) -> None:
     app = register(client_id="cli", public=True, uris=(LOOPBACK,))
     assert "program on your own device" in signed_in.get(app.link(redirect_uri=LOOPBACK)).content.decode()
+
+
+def test_error_that_is_not_redirected_reads_as_what_the_person_is_told() -> None:
+    assert (str(UnsafeRequest("No client.")), UnsafeRequest("No client.").detail) == ("No client.", "")
+    beyond = RedirectableError(OAuthError("invalid_scope", "Unknown scope."), "https://app.example/", None)
+    assert str(beyond) == "invalid_scope"

@@ -17,6 +17,8 @@ from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import ClientSecret
 from tests.four_steps import App
 
+FINGERPRINT_SENT = "the fingerprint of a secret was sent; the secret itself was shown once, when it was made"
+
 
 def updates(captured: CaptureQueriesContext) -> list[str]:
     return [query["sql"] for query in captured if "clientsecret" in query["sql"] and query["sql"].startswith("UPDATE")]
@@ -77,8 +79,8 @@ def test_secret_ends_at_its_hour_while_the_other_goes_on(app: App, later: Callab
     ("what", "words"),
     [
         ("expired", "the secret that was sent has expired"),
-        ("digest", "the fingerprint of a secret was sent"),
-        ("fingerprint", "the fingerprint of a secret was sent"),
+        ("digest", FINGERPRINT_SENT),
+        ("fingerprint", FINGERPRINT_SENT),
         ("other", "no secret of the client that is still valid matches"),
     ],
 )
@@ -92,6 +94,7 @@ def test_refusal_tells_the_log_why_and_the_client_nothing(
     with caplog.at_level(logging.WARNING):
         response = App(app.client, presented.get(what, app.secret)).post("/oauth/introspect", token="unknown")
     assert response.status_code == 401
-    assert words in caplog.text
+    (line,) = (each for each in caplog.records if getattr(each, "event", "") == "client_authentication_failed")
+    assert line.__dict__["oauth"]["reason"] == words
     assert words not in response.content.decode()
     assert presented.get(what, app.secret) not in caplog.text

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client as Browser
 
-from django_pkce_auth.server import throttle
 from django_pkce_auth.server.models import Client
+from django_pkce_auth.server.views import endpoint
 from tests.four_steps import VERIFIER, App, approve
 
 ORIGIN = "https://spa.example"
@@ -116,7 +116,7 @@ def test_page_can_go_through_the_whole_exchange(spa: App, signed_in: Browser) ->
 
 
 def test_brake_is_readable_for_the_page_that_it_stops(spa: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle.count_failure, "__kwdefaults__", {"limit": 0})
+    monkeypatch.setattr(endpoint, "FAILURES", 0)
     body = "client_id=phone-app&client_secret=x&grant_type=refresh_token&refresh_token=x"
     form = "application/x-www-form-urlencoded"
     response = Browser().post("/oauth/token", body, content_type=form, headers={"Origin": ORIGIN})

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.cache import cache
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth import conf
 from django_pkce_auth.protocol.device import DEVICE_CODE
-from django_pkce_auth.server.models import Client, Consent, DeviceCode
+from django_pkce_auth.protocol.errors import OAuthError
+from django_pkce_auth.server import device
+from django_pkce_auth.server.device import find_waiting
+from django_pkce_auth.server.grants import device_code
+from django_pkce_auth.server.lookups import find_device_code
+from django_pkce_auth.server.models import AccessToken, Client, Consent, DeviceCode, RefreshToken, TokenFamily
 from tests.four_steps import App, bearer
+
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +89,83 @@ def test_poll_that_comes_too_early_slows_the_device_down_rfc8628_3_5(tv: App, co
     assert tv.post(**fields).json()["error"] == "authorization_pending"
     assert tv.post(**fields).json()["error"] == "slow_down"
     assert DeviceCode.objects.get().interval == 10
+
+
+def test_consent_to_a_device_adds_to_what_was_allowed_before(
+    tv: App, codes: dict[str, Any], signed_in: Browser, alice: Any, django_user_model: Any
+) -> None:
+    bob = django_user_model.objects.create_user("bob")
+    for user, scope in ((bob, "write"), (alice, "profile")):
+        Consent.objects.create(user=user, client=tv.client, scope=scope)
+    enter(signed_in, codes["user_code"], "approve")
+    assert Consent.objects.get(user=alice).scopes == ("profile", "read", "write")
+    assert Consent.objects.get(user=bob).scopes == ("write",)
+
+
+def test_consent_to_a_device_that_names_our_own_api_is_one_to_it(tv: App, signed_in: Browser) -> None:
+    begun = tv.post("/oauth/device_authorization", scope="read", resource="https://testserver").json()
+    enter(signed_in, begun["user_code"], "approve")
+    consent = Consent.objects.get()
+    assert (consent.scope, consent.resource) == ("read", "")
+
+
+def test_consent_that_was_withdrawn_this_moment_is_given_anew_by_who_allows_a_device(
+    tv: App, codes: dict[str, Any], signed_in: Browser, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Consent.objects.create(user=alice, client=tv.client, scope="read write")
+    real = device.remember
+
+    def withdrawn_before(*arguments: Any, **named: Any) -> None:
+        Consent.objects.all().delete()
+        real(*arguments, **named)
+
+    monkeypatch.setattr(device, "remember", withdrawn_before)
+    enter(signed_in, codes["user_code"], "approve")
+    assert Consent.objects.get().scopes == ("read", "write")
+
+
+def test_token_of_a_device_is_for_the_resource_that_it_asked_for(tv: App, signed_in: Browser, settings: Any) -> None:
+    tools, files = "https://testserver/tools", "https://testserver/files"
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"RESOURCES": {tools: "Tools", files: "Files"}}
+    body = urlencode({"scope": "read", "client_id": "tv"}) + "".join(f"&resource={each}" for each in (tools, files))
+    begun = Browser().post("/oauth/device_authorization", body, content_type=FORM).json()
+    enter(signed_in, begun["user_code"], "approve")
+    tokens = tv.post(grant_type=DEVICE_CODE, device_code=begun["device_code"], resource=tools).json()
+    family, token = TokenFamily.objects.get(), AccessToken.objects.get()
+    assert (family.resource, token.resource) == (f"{tools} {files}", tools)
+    assert RefreshToken.objects.get().generation == 0
+    tv.refresh(tokens["refresh_token"])
+    assert set(AccessToken.objects.values_list("resource", flat=True)) == {tools, None}
+
+
+def test_device_is_answered_once_and_alone(tv: App, codes: dict[str, Any], signed_in: Browser, alice: Any) -> None:
+    tv.post("/oauth/device_authorization", scope="read")
+    mine = find_waiting(codes["user_code"].replace("-", ""), now=timezone.now())
+    assert mine is not None
+    yes = partial(device.approve_device, mine, user=alice, scopes=("read",), settings=conf.settings())
+    assert yes(now=timezone.now())
+    Consent.objects.all().delete()
+    assert not yes(now=timezone.now())
+    assert not Consent.objects.exists()
+    assert not device.deny_device(mine, now=timezone.now())
+    other = DeviceCode.objects.exclude(pk=mine.pk).get()
+    assert (other.approved_at, other.denied_at, other.user) == (None, None, None)
+    assert device.deny_device(other, now=timezone.now())
+    assert not device.deny_device(other, now=timezone.now())
+    assert DeviceCode.objects.get(pk=mine.pk).denied_at is None
+
+
+def test_device_code_is_redeemed_once_and_alone(tv: App, codes: dict[str, Any], alice: Any) -> None:
+    tv.post("/oauth/device_authorization", scope="read")
+    DeviceCode.objects.update(approved_at=timezone.now(), user=alice)
+    mine, _ = find_device_code(codes["device_code"], secrets=False)
+    assert mine is not None
+    redeem = partial(device_code._redeem, mine, tv.client, None, settings=conf.settings(), now=timezone.now())
+    redeem()
+    with pytest.raises(OAuthError):
+        redeem()
+    assert TokenFamily.objects.count() == 1
+    assert DeviceCode.objects.exclude(pk=mine.pk).get().family is None
 
 
 def test_link_with_the_code_only_fills_the_form_in(tv: App, codes: dict[str, Any], signed_in: Browser) -> None:

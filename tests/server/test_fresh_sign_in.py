@@ -95,6 +95,10 @@ def test_mark_signed_for_something_else_is_worth_nothing(app: App, signed_in: Br
     assert asks_to_sign_in(signed_in.get(app.link_with(prompt="login", **{MARK: mark})))
 
 
+def test_mark_that_came_with_the_link_is_not_kept(app: App, db: None) -> None:
+    assert MARK not in Browser().get(app.link_with(**{MARK: "anything"}))["Location"]
+
+
 def test_mark_grows_old(app: App, signed_in: Browser) -> None:
     where = log_in_behind(signed_in, signed_in.get(app.link_with(prompt="login")))
     assert signed_in.get(where).status_code == 200

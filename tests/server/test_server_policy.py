@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.test import Client as Browser
 
 from django_pkce_auth.protocol.device import DEVICE_CODE
-from django_pkce_auth.server import throttle
 from django_pkce_auth.server.models import AuthorizationCode, Client, Consent, DeviceCode
 from django_pkce_auth.server.policy import ServerPolicy
+from django_pkce_auth.server.views import endpoint
 from tests.four_steps import App, returned
 from tests.server.test_device import enter
 
@@ -124,7 +124,7 @@ def test_device_page_obeys_the_policy(
 
 
 def test_address_of_a_failure_is_the_policys(db: None, use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle.count_failure, "__kwdefaults__", {"limit": 2})
+    monkeypatch.setattr(endpoint, "FAILURES", 2)
     use(BehindProxy)
 
     def status(address: str) -> int:

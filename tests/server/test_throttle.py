@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client as Browser
 
 from django_pkce_auth.server import throttle
+from django_pkce_auth.server.views import endpoint
 from tests.four_steps import App
 
 FORM = "application/x-www-form-urlencoded"
@@ -17,7 +18,7 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.fixture(autouse=True)
 def few(monkeypatch: Any) -> None:
     cache.clear()
-    monkeypatch.setattr(throttle.count_failure, "__kwdefaults__", {"limit": 3})
+    monkeypatch.setattr(endpoint, "FAILURES", 3)
 
 
 def fail(client_id: str, address: str = "192.0.2.1") -> Any:

@@ -128,5 +128,4 @@ def _refused(why: str) -> OAuthError:
     return OAuthError(
         INVALID_GRANT,
         "The code is unknown, expired, already redeemed, or was issued to another client; begin a new authorization.",
-        detail=why,
     )

@@ -192,5 +192,4 @@ def _refused(why: str) -> OAuthError:
         INVALID_GRANT,
         "The refresh token is unknown, expired, revoked, superseded, or was issued to another client; "
         "begin a new authorization.",
-        detail=why,
     )

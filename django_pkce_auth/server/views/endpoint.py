@@ -23,7 +23,7 @@ from ..authenticate import ClientRefused, authenticate
 from ..models import Client
 from ..policy import ServerPolicy
 from ..responses import error_response, method_not_allowed, too_many_failures, unavailable
-from ..throttle import count_failure
+from ..throttle import FAILURES, count_failure
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -89,9 +89,9 @@ def _answer(view: Endpoint, request: HttpRequest) -> tuple[HttpResponse, str]:
 
 def _count(refused: ClientRefused, request: HttpRequest) -> int | None:
     if refused.is_known:
-        return count_failure("client", refused.client_id)
+        return count_failure("client", refused.client_id, limit=FAILURES)
     policy: ServerPolicy = conf.policy(conf.settings().server_policy)
-    return count_failure("address", policy.address(request))
+    return count_failure("address", policy.address(request), limit=FAILURES)
 
 
 def read_form(request: HttpRequest) -> Parameters:
