@@ -18,20 +18,17 @@ def revoke_family(
     reason: TokenFamily.Reason,
     now: datetime,
     using: str,
-    client: Client | None = None,
-    user: Any = None,
-    actor: Any = None,
-) -> bool:
-    """End everything that the family holds, with one UPDATE; False where it had ended already.
+    client: Client,
+    user: Any,
+) -> None:
+    """End everything that the family holds, with one UPDATE.
 
     ``client`` and ``user`` are the family's, told with the event: the caller has read them, so nothing is read here.
     """
     families = TokenFamily.objects.using(using).filter(pk=family_id)
     with transaction.atomic(using=using):
-        changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
-        if changed:
-            _record(family_id, client, user, reason, using, actor)
-    return bool(changed)
+        if families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason):
+            _record(family_id, client, user, reason, using)
 
 
 def revoke_families(
@@ -42,12 +39,12 @@ def revoke_families(
         changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
         ended = families.filter(revoked_at=now, revoked_reason=reason).select_related("client", "user")
         for family in ended if changed else ():
-            _record(family.pk, family.client, family.user, reason, using, actor)
+            _record(family.pk, family.client, family.user, reason, using, actor=actor)
     return changed
 
 
 def _record(
-    family_id: int, client: Client | None, user: Any, reason: TokenFamily.Reason, using: str, actor: Any
+    family_id: int, client: Client, user: Any, reason: TokenFamily.Reason, using: str, *, actor: Any = None
 ) -> None:
     by = None if actor is None else str(actor.pk)
     record("family_revoked", client=client, user=user, family=family_id, using=using, reason=reason.value, actor=by)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.decorators import login_required, permission_required
@@ -50,6 +51,16 @@ def test_token_without_refresh_token_rfc6749_4_4_3(robot: App, opens: Any) -> No
     assert not RefreshToken.objects.exists()
     assert not Consent.objects.exists()
     assert TokenFamily.objects.get().user is None
+
+
+def test_token_is_for_every_resource_that_was_named(robot: App, settings: Any) -> None:
+    named = ["https://testserver/tools", "https://testserver/files"]
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"RESOURCES": dict.fromkeys(named, "A resource")}
+    body = urlencode([("grant_type", "client_credentials"), *(("resource", each) for each in named)])
+    headers = {"Authorization": robot.credentials.header()}
+    form = "application/x-www-form-urlencoded"
+    assert Browser().post("/oauth/token", body, content_type=form, headers=headers).status_code == 200
+    assert TokenFamily.objects.get().resources == tuple(named)
 
 
 def test_scope_left_out_gives_the_default(robot: App) -> None:

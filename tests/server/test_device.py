@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.core.cache import cache
+from django.db import IntegrityError
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -92,13 +93,14 @@ def test_poll_that_comes_too_early_slows_the_device_down_rfc8628_3_5(tv: App, co
 
 
 def test_consent_to_a_device_adds_to_what_was_allowed_before(
-    tv: App, codes: dict[str, Any], signed_in: Browser, alice: Any, django_user_model: Any
+    tv: App, codes: dict[str, Any], signed_in: Browser, alice: Any, django_user_model: Any, register: Callable[..., App]
 ) -> None:
     bob = django_user_model.objects.create_user("bob")
+    Consent.objects.create(user=alice, client=register(client_id="radio").client, scope="write")
     for user, scope in ((bob, "write"), (alice, "profile")):
         Consent.objects.create(user=user, client=tv.client, scope=scope)
     enter(signed_in, codes["user_code"], "approve")
-    assert Consent.objects.get(user=alice).scopes == ("profile", "read", "write")
+    assert Consent.objects.get(user=alice, client=tv.client).scopes == ("profile", "read", "write")
     assert Consent.objects.get(user=bob).scopes == ("write",)
 
 
@@ -153,6 +155,23 @@ def test_device_is_answered_once_and_alone(tv: App, codes: dict[str, Any], signe
     assert device.deny_device(other, now=timezone.now())
     assert not device.deny_device(other, now=timezone.now())
     assert DeviceCode.objects.get(pk=mine.pk).denied_at is None
+
+
+def test_user_code_that_is_in_use_is_drawn_again(tv: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = ["BCDFGHJK", "BCDFGHJK", "KJHGFDCB"]
+    monkeypatch.setattr(device, "generate_from", lambda letters, length: drawn.pop(0))
+    shown = [tv.post("/oauth/device_authorization", scope="read").json()["user_code"] for _ in range(2)]
+    assert shown == ["BCDF-GHJK", "KJHG-FDCB"]
+
+
+def test_user_codes_that_are_all_in_use_are_an_error_and_no_code(tv: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(device, "generate_from", lambda letters, length: drawn.append(length) or "BCDFGHJK")
+    tv.post("/oauth/device_authorization", scope="read")
+    with pytest.raises(IntegrityError):
+        tv.post("/oauth/device_authorization", scope="read")
+    assert drawn == [8] * (1 + device.TRIES)
+    assert DeviceCode.objects.count() == 1
 
 
 def test_device_code_is_redeemed_once_and_alone(tv: App, codes: dict[str, Any], alice: Any) -> None:

@@ -135,6 +135,12 @@ def allow_a_device_more_than_before(scene: Scene) -> None:
     _device(scene, "approve", scope="read write")
 
 
+def allow_a_device_again(scene: Scene) -> None:
+    _device(scene, "approve")
+    scene.start_again()
+    _device(scene, "approve")
+
+
 def deny_a_device(scene: Scene) -> None:
     _device(scene, "deny")
 
@@ -230,6 +236,7 @@ MATRIX: list[tuple[Callable[[Scene], None], Told]] = [
             ("code_issued", {**OURS, "family": None, "scopes": ["write", "read"]}),
         ],
     ),
+    (allow_a_device_again, [("code_issued", {**OURS, "family": None, "scopes": ["read"]})]),
     (deny_a_device, []),
     (poll, [("tokens_issued", {**OURS, "family": int, "grant_type": DEVICE_CODE})]),
     (revoke_by_the_client, [("family_revoked", {**REVOKED, "reason": "client"})]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.secrets import digest
 from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import AccessToken, TokenFamily
@@ -42,6 +43,18 @@ def test_code_exchange_of_a_public_client_takes_five(public_app: App, signed_in:
     code = approve(signed_in, public_app.link())["code"]
     with statements(5):
         assert public_app.redeem(code).status_code == 200
+
+
+def test_device_takes_two_statements_to_wait_and_five_to_get_its_tokens(
+    register: Callable[..., App], signed_in: Browser
+) -> None:
+    app = register(grant_types=f"refresh_token {DEVICE_CODE}")
+    codes: Any = app.post("/oauth/device_authorization", scope="read").json()
+    with statements(2):
+        app.post(grant_type=DEVICE_CODE, device_code=codes["device_code"])
+    signed_in.post("/oauth/device", {"user_code": codes["user_code"], "decision": "approve"})
+    with statements(5):
+        assert app.post(grant_type=DEVICE_CODE, device_code=codes["device_code"]).status_code == 200
 
 
 def test_refresh_takes_four_statements(app: App, tokens: dict[str, Any]) -> None:

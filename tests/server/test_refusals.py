@@ -134,6 +134,35 @@ class TestDevice:
     def test_device_code_that_is_unknown(self, app: App) -> None:
         says(self.poll(app, {"device_code": "x"}), "invalid_grant", DEVICE_CODE_REFUSED)
 
+    @pytest.mark.parametrize(
+        ("change", "error", "description"),
+        [
+            ("denied", "access_denied", "The user denied the request."),
+            ("expired", "expired_token", "The device code has expired; begin a new device authorization."),
+            ("deactivated", "access_denied", "The user is deactivated."),
+        ],
+    )
+    def test_device_that_gets_nothing(
+        self,
+        app: App,
+        codes: Any,
+        alice: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        change: str,
+        error: str,
+        description: str,
+    ) -> None:
+        now = timezone.now()
+        monkeypatch.setattr(timezone, "now", lambda: now)
+        alice.__class__.objects.update(is_active=False)
+        changes = {
+            "denied": {"denied_at": now},
+            "expired": {"expires_at": now},
+            "deactivated": {"approved_at": now, "user": alice},
+        }
+        DeviceCode.objects.update(**changes[change])
+        says(self.poll(app, codes), error, description)
+
     def test_poll_before_its_time_is_told_the_new_interval(
         self, app: App, codes: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client as Browser
+from django.utils import timezone
 
+from django_pkce_auth import conf
 from django_pkce_auth.protocol.device import DEVICE_CODE
+from django_pkce_auth.server.device import approve_device
 from django_pkce_auth.server.events import EVENTS
+from django_pkce_auth.server.keys import add_key
 from django_pkce_auth.server.models import (
     AccessToken,
     AuthorizationCode,
@@ -92,6 +97,12 @@ def test_client_acts_for_itself(app: App) -> None:
     assert names == ["tokens_issued"]
 
 
+def test_token_is_a_jwt(register: Callable[..., App]) -> None:
+    add_key("ES256", settings=conf.settings(), now=timezone.now())
+    app = register(client_id="robot", token_format="ES256", grant_types="client_credentials")
+    assert opens(app.post(grant_type="client_credentials", scope="read"))
+
+
 @pytest.mark.parametrize("decision", ["approve", "deny"])
 def test_device_waits_for_its_user(app: App, signed_in: Browser, decision: str) -> None:
     codes: Any = app.post("/oauth/device_authorization", scope="read").json()
@@ -105,6 +116,16 @@ def test_device_waits_for_its_user(app: App, signed_in: Browser, decision: str) 
         answer = app.post(**poll)
     assert answer.status_code == (200 if decision == "approve" else 400), answer.content
     assert names == (["tokens_issued"] if decision == "approve" else [])
+
+
+def test_device_that_was_answered_meanwhile(app: App, alice: Any) -> None:
+    app.post("/oauth/device_authorization", scope="read")
+    waiting = DeviceCode.objects.select_related("client").get()
+    answer = partial(approve_device, waiting, user=alice, scopes=("read",), settings=conf.settings())
+    assert answer(now=timezone.now())
+    Consent.objects.all().delete()
+    assert not answer(now=timezone.now())
+    assert not Consent.objects.exists()
 
 
 def test_client_revokes_its_token(app: App, tokens: dict[str, Any]) -> None:
@@ -125,6 +146,9 @@ def test_user_withdraws_the_consent(app: App, tokens: dict[str, Any], signed_in:
 def test_purge(app: App, tokens: dict[str, Any]) -> None:
     for model in (AuthorizationCode, AccessToken, RefreshToken):
         model.objects.update(expires_at=LONG_AGO)
+    call_command("pkce_purge", verbosity=0)
+    assert not TokenFamily.objects.exists()
+    TokenFamily.objects.create(client=app.client)
     call_command("pkce_purge", verbosity=0)
     assert not TokenFamily.objects.exists()
 
