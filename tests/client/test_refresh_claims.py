@@ -102,14 +102,24 @@ def test_signal_says_which_connection_has_new_tokens(due: Connection, django_cap
     assert heard == [(Connection, due)]
 
 
-def test_refresh_that_failed_is_a_line_of_the_log(
-    due: Connection, acme: Acme, caplog: pytest.LogCaptureFixture
+counted: list[tuple[str, dict[str, str]]] = []
+
+
+def count(name: str, **labels: str) -> None:
+    counted.append((name, labels))
+
+
+def test_refresh_that_failed_is_counted_and_a_line_of_the_log(
+    due: Connection, acme: Acme, caplog: pytest.LogCaptureFixture, pkce_auth: Any
 ) -> None:
+    pkce_auth(METRICS=f"{__name__}.count")
+    counted.clear()
     acme.answers[TOKEN_URL] = Answer(503, b"")
     with pytest.raises(ProviderUnavailable) as failed:
         due.access_token()
     (line,) = (each for each in caplog.records if getattr(each, "event", "") == "connection_refresh_failed")
     assert (line.levelname, line.getMessage()) == ("WARNING", f"Connection {due.pk} was not refreshed: {failed.value}")
+    assert counted == [("connection_refresh_failed", {"provider": "acme"})]
 
 
 def test_token_endpoint_is_discovered_over_the_transport_of_the_call(
