@@ -25,3 +25,16 @@ class PrimaryQuerySet(models.QuerySet[Any]):
 
 
 Primary = PrimaryManager.from_queryset(PrimaryQuerySet)
+
+
+class PrimaryModel(models.Model):
+    """Rows that are read again where they are written; so are columns that were left out when they were first read."""
+
+    class Meta:
+        abstract = True
+
+    def refresh_from_db(
+        self, using: str | None = None, fields: Any = None, from_queryset: models.QuerySet[Any] | None = None
+    ) -> None:
+        using = using or router.db_for_write(type(self), instance=self)
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import DigestField, EncryptedTextField
-from ..primary import Primary, PrimaryManager, PrimaryQuerySet
+from ..primary import Primary, PrimaryManager, PrimaryModel, PrimaryQuerySet
 from ..protocol.scopes import parse_scope
 from ..provider_settings import PROVIDER_KEYS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..transport import Transport
 
 
-class ConnectAttempt(models.Model):
+class ConnectAttempt(PrimaryModel):
     """One click on "Connect your account", from the link to the callback.
 
     ``browser_digest`` is that of the short cookie that ties it to a browser. ``user`` is NULL for a log-in. Taken
@@ -59,7 +59,7 @@ class ConnectAttempt(models.Model):
         return f"{self.pk} · {self.provider}"
 
 
-class Provider(models.Model):
+class Provider(PrimaryModel):
     """Another authorization server, entered in the admin; one of the settings with the same slug goes before it."""
 
     slug = models.SlugField(_("slug"), max_length=64, unique=True, help_text=_("Part of the redirect URI."))
@@ -105,7 +105,7 @@ class ConnectionQuerySet(PrimaryQuerySet):
         return ending.exclude(raw_refresh_token="").order_by("access_token_expires_at")
 
 
-class Connection(models.Model):
+class Connection(PrimaryModel):
     """A user's account at a provider, and the tokens to call its API with."""
 
     class Status(models.TextChoices):

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import DigestField
-from ..primary import Primary
+from ..primary import Primary, PrimaryModel
 from ..protocol.scopes import parse_scope
 from ..secrets import fingerprint
 from .remembered import Remembered
@@ -28,7 +28,7 @@ _https_url = URLValidator(schemes=["https"])
 OPAQUE = "opaque"
 
 
-class Client(models.Model):
+class Client(PrimaryModel):
     """A registered client (RFC 6749 §2)."""
 
     class Type(models.TextChoices):
@@ -106,7 +106,7 @@ class Client(models.Model):
         return grant_type in self.grant_types.split()
 
 
-class RedirectURI(models.Model):
+class RedirectURI(PrimaryModel):
     """One registered redirect URI; it is compared in Python, byte by byte, whatever the database's collation."""
 
     client = models.ForeignKey(Client, models.CASCADE, related_name="redirect_uris")
@@ -122,7 +122,7 @@ class RedirectURI(models.Model):
         return self.uri
 
 
-class ClientSecret(models.Model):
+class ClientSecret(PrimaryModel):
     """The digest of a client's secret. A client may have several that work at once, so that one can be replaced."""
 
     client = models.ForeignKey(Client, models.CASCADE, related_name="secrets")
@@ -145,7 +145,7 @@ class ClientSecret(models.Model):
         return fingerprint(self.digest)
 
 
-class Consent(models.Model):
+class Consent(PrimaryModel):
     """What a user allowed a client, whatever has become of the tokens since."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
@@ -175,7 +175,7 @@ class Consent(models.Model):
         return self.remembered.scopes
 
 
-class TokenFamily(models.Model):
+class TokenFamily(PrimaryModel):
     """Everything that one authorization gave; to revoke it is one UPDATE of this row, whatever it holds."""
 
     class Reason(models.TextChoices):
@@ -226,7 +226,7 @@ class TokenFamily(models.Model):
         )
 
 
-class AuthorizationCode(models.Model):
+class AuthorizationCode(PrimaryModel):
     """A code between approval and redemption. ``family`` is NULL until it is redeemed: filling it is the claim."""
 
     client = models.ForeignKey(Client, models.CASCADE, related_name="+")
@@ -254,7 +254,7 @@ class AuthorizationCode(models.Model):
         return identifiers(self.resource)
 
 
-class DeviceCode(models.Model):
+class DeviceCode(PrimaryModel):
     """A device that waits for its user (RFC 8628). ``family`` is NULL until it is redeemed, as with a code."""
 
     client = models.ForeignKey(Client, models.CASCADE, related_name="+")
@@ -285,7 +285,7 @@ class DeviceCode(models.Model):
         return identifiers(self.resource)
 
 
-class AccessToken(models.Model):
+class AccessToken(PrimaryModel):
     """An access token; ``scope`` and ``resource`` are NULL where they are the family's."""
 
     family = models.ForeignKey(TokenFamily, models.CASCADE, related_name="access_tokens", db_constraint=False)
@@ -316,7 +316,7 @@ class AccessToken(models.Model):
         return now < self.expires_at and self.family.is_live(now)
 
 
-class RefreshToken(models.Model):
+class RefreshToken(PrimaryModel):
     """A refresh token. Generation n is superseded by n + 1; ``retries`` counts the siblings made for lost answers."""
 
     # The index below begins with the family and serves the foreign key as well.

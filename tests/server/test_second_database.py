@@ -18,6 +18,7 @@ from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.server.device import approve_device
 from django_pkce_auth.server.events import EVENTS
 from django_pkce_auth.server.keys import add_key
+from django_pkce_auth.server.lookups import find_code
 from django_pkce_auth.server.models import (
     AccessToken,
     AuthorizationCode,
@@ -160,3 +161,14 @@ def test_issuing_purges_on_the_way(app: App, tokens: dict[str, Any], monkeypatch
         app.refresh(tokens["refresh_token"])
         assert AccessToken.objects.count() == 2
     assert AccessToken.objects.count() == 1
+
+
+def test_column_that_was_left_out_is_read_there(app: App, code: str) -> None:
+    found, known = find_code(code, secrets=False)
+    assert found is not None
+    assert known is not None
+    with pytest.raises(KeyError):
+        known.client.__dict__["metadata"]
+    assert known.client.metadata == {}
+    assert found.created_at
+    known.client.refresh_from_db()
