@@ -114,6 +114,28 @@ def reuse_a_refresh_token(scene: Scene) -> None:
     assert scene.app.refresh(first).status_code == 400
 
 
+def use_both_answers_to_a_retry(scene: Scene) -> None:
+    first = scene.tokens()["refresh_token"]
+    one, other = (scene.app.refresh(first).json()["refresh_token"] for _ in range(2))
+    scene.app.refresh(one)
+    RefreshToken.objects.exclude(superseded_at=None).update(superseded_at="2026-01-01T00:00:00Z")
+    scene.start_again()
+    assert scene.app.refresh(other).status_code == 400
+
+
+def retry_too_late(scene: Scene) -> None:
+    first = scene.tokens()["refresh_token"]
+    scene.app.refresh(first)
+    RefreshToken.objects.exclude(superseded_at=None).update(superseded_at="2026-01-01T00:00:00Z")
+    scene.start_again()
+    assert scene.app.refresh(first).status_code == 400
+
+
+def refresh_with_a_token_that_is_kept(scene: Scene) -> None:
+    Client.objects.update(rotates_refresh_tokens=False)
+    refresh(scene)
+
+
 def act_for_itself(scene: Scene) -> None:
     assert scene.app.post(grant_type="client_credentials", scope="read").status_code == 200
 
@@ -190,6 +212,10 @@ def introspect(scene: Scene) -> None:
 
 OURS = {"client": "photo-app", "user": "alice"}
 REVOKED: dict[str, Any] = {**OURS, "family": int, "actor": None}
+REUSED: Told = [
+    ("family_revoked", {**REVOKED, "reason": "reuse"}),
+    ("reuse_detected", {**OURS, "family": int, "what": "refresh_token"}),
+]
 MATRIX: list[tuple[Callable[[Scene], None], Told]] = [
     (
         give_consent,
@@ -211,13 +237,10 @@ MATRIX: list[tuple[Callable[[Scene], None], Told]] = [
         ],
     ),
     (refresh, [("tokens_refreshed", {**OURS, "family": int})]),
-    (
-        reuse_a_refresh_token,
-        [
-            ("family_revoked", {**REVOKED, "reason": "reuse"}),
-            ("reuse_detected", {**OURS, "family": int, "what": "refresh_token"}),
-        ],
-    ),
+    (refresh_with_a_token_that_is_kept, [("tokens_refreshed", {**OURS, "family": int})]),
+    (reuse_a_refresh_token, REUSED),
+    (use_both_answers_to_a_retry, REUSED),
+    (retry_too_late, REUSED),
     (
         act_for_itself,
         [("tokens_issued", {"client": "photo-app", "user": None, "family": int, "grant_type": "client_credentials"})],

@@ -65,6 +65,7 @@ def spend(app: App, raw: str) -> None:
 
 
 TOKENS: dict[str, Callable[[App, str], Any]] = {
+    "expired with its family": lambda app, raw: TokenFamily.objects.update(expires_at=timezone.now()),
     "unknown, or another client's": lambda app, raw: RefreshToken.objects.all().delete(),
     "expired": lambda app, raw: RefreshToken.objects.update(expires_at=timezone.now()),
     "its family is revoked": lambda app, raw: TokenFamily.objects.update(revoked_at=timezone.now()),
@@ -78,6 +79,7 @@ TOKENS: dict[str, Callable[[App, str], Any]] = {
 @pytest.mark.parametrize("reason", TOKENS)
 def test_refresh_token_refused(app: App, tokens: dict[str, Any], caplog: pytest.LogCaptureFixture, reason: str) -> None:
     TOKENS[reason](app, tokens["refresh_token"])
+    reason = reason.removesuffix(" with its family")
     says(app.refresh(tokens["refresh_token"]), "invalid_grant", TOKEN_REFUSED)
     assert logged(caplog, "refresh_refused") == [("INFO", f"Refresh token refused: {reason}", reason)]
 
