@@ -84,8 +84,7 @@ def test_refusals_are_counted_by_endpoint_and_error(app: App, alice: Any) -> Non
 def test_ends_are_counted(alice: Any) -> None:
     issue_access_token(alice, ["read"])
     family = TokenFamily.objects.get()
-    named = {"now": family.created_at, "using": "default", "client": family.client, "user": alice}
-    revoke_family(family.pk, reason=TokenFamily.Reason.USER, **named)
+    revoke_family(family.pk, reason=TokenFamily.Reason.USER, now=family.created_at, using="default")
     assert counted == {("family_revoked", "user"): 1}
 
 

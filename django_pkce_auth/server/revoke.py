@@ -18,17 +18,19 @@ def revoke_family(
     reason: TokenFamily.Reason,
     now: datetime,
     using: str,
-    client: Client,
-    user: Any,
-) -> None:
-    """End everything that the family holds, with one UPDATE.
+    client: Client | None = None,
+    user: Any = None,
+) -> bool:
+    """End everything that the family holds, with one UPDATE; False where it had ended already.
 
     ``client`` and ``user`` are the family's, told with the event: the caller has read them, so nothing is read here.
     """
     families = TokenFamily.objects.using(using).filter(pk=family_id)
     with transaction.atomic(using=using):
-        if families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason):
+        changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
+        if changed:
             _record(family_id, client, user, reason, using)
+    return bool(changed)
 
 
 def revoke_families(
@@ -44,7 +46,7 @@ def revoke_families(
 
 
 def _record(
-    family_id: int, client: Client, user: Any, reason: TokenFamily.Reason, using: str, *, actor: Any = None
+    family_id: int, client: Client | None, user: Any, reason: TokenFamily.Reason, using: str, *, actor: Any = None
 ) -> None:
     by = None if actor is None else str(actor.pk)
     record("family_revoked", client=client, user=user, family=family_id, using=using, reason=reason.value, actor=by)

@@ -70,6 +70,11 @@ class Log:
         return "\n".join(f"{record.getMessage()} {record.__dict__}" for record in self._caplog.records)
 
     @property
+    def reasons(self) -> list[str]:
+        """Why attempts ended, in their order."""
+        return [record.reason for record in self._caplog.records if hasattr(record, "reason")]
+
+    @property
     def errors(self) -> list[str]:
         return [record.getMessage() for record in self._caplog.records if record.levelno >= logging.ERROR]
 

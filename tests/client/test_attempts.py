@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from django_pkce_auth.client import attempts
 from django_pkce_auth.client.attempts import LIFETIME, AttemptRefused, complete, create, take
 from django_pkce_auth.client.models import ConnectAttempt, Connection
 from django_pkce_auth.client.providers import get_provider
@@ -77,3 +78,25 @@ def test_refusal_says_why_and_leaves_the_attempt(acme: Acme, alice: Any, change:
     assert str(refused.value) == reason
     assert refused.value.completed is None
     assert ended(state, alice, now=END - timedelta(microseconds=1)).provider == "acme"
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_attempt_that_another_request_took_since_it_was_read_says_how_it_ended(
+    acme: Acme, alice: Any, well: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = begun(acme, alice)
+    read = ConnectAttempt.objects.get()
+    taken = ended(state, alice)
+    if well:
+        complete(taken, now=NOW)
+    monkeypatch.setattr(attempts, "_find", lambda *_: read)
+    with pytest.raises(AttemptRefused, match=r"^the attempt was used before$") as refused:
+        ended(state, alice)
+    assert refused.value.completed == (read if well else None)
+    assert read.code_verifier  # read again is only how it ended
+
+
+def test_attempt_is_read_together_with_its_user(acme: Acme, alice: Any, django_assert_num_queries: Any) -> None:
+    state = begun(acme, alice)
+    with django_assert_num_queries(2):
+        assert ended(state, alice).user.username == "alice"

@@ -62,7 +62,7 @@ def test_wrong_iss_is_refused_and_burns_nothing_rfc9207_2_4(
     page = refused(come_back(signed_in, state=state, iss=iss, **answer))
     assert MARK not in page
     assert "evil" not in page
-    assert "the answer names another issuer" in log.text
+    assert log.reasons == ["the answer names another issuer"]
     assert MARK not in log.text
     assert not acme.asked()
     assert come_back(signed_in, state=state, code=CODE, iss="https://acme.example").status_code == 302
@@ -74,7 +74,7 @@ def test_missing_iss_of_a_provider_that_always_sends_it_is_refused(
     state = begin(signed_in)["state"]
     refused(come_back(signed_in, state=state, code=CODE))
     refused(come_back(signed_in, state=state, code=CODE, iss=""))
-    assert "the answer names no issuer" in log.text
+    assert log.reasons[0] == "the answer names no issuer"
     assert not acme.asked()
     assert come_back(signed_in, state=state, code=CODE, iss="https://acme.example").status_code == 302
 
@@ -109,7 +109,7 @@ def test_issuer_that_changed_in_the_settings_is_refused(
     pkce_auth.provider(issuer="https://moved.example")
     refused(come_back(signed_in, code=CODE, state=state))
     assert not acme.asked()
-    assert "the attempt was begun for another issuer than the settings name now" in log.text
+    assert log.reasons == ["the attempt was begun for another issuer than the settings name now"]
 
 
 @pytest.mark.parametrize("change", ["missing", "empty", "cut", "longer", "other case", "invented"])
@@ -145,6 +145,11 @@ def test_error_of_the_provider_is_logged_and_never_shown(error: str, signed_in: 
     assert MARK not in page
     assert "script" not in page
     assert f"call {MARK} now" in log.text
+
+
+def test_error_without_a_description_is_logged_by_its_code(signed_in: Browser, log: Any) -> None:
+    refused(come_back(signed_in, state=begin(signed_in)["state"], error="server_error"))
+    assert log.reasons == ["server_error"]
 
 
 def test_error_without_a_known_state_shows_and_logs_none_of_it(signed_in: Browser, log: Any) -> None:
@@ -258,7 +263,7 @@ def test_verifier_that_no_key_opens_is_never_left_out_of_the_exchange(
     state = begin(signed_in)["state"]
     monkeypatch.setattr(EncryptedTextField, "from_db_value", lambda self, value, *_: value and Unreadable(value))
     refused(come_back(signed_in, code=CODE, state=state))
-    assert "verifier" in log.text
+    assert log.reasons == ["the attempt's verifier can't be decrypted"]
     assert not acme.asked()
 
 

@@ -132,6 +132,12 @@ def test_link_for_a_visitor_leads_to_our_own_start_page(db: None) -> None:
     assert COOKIE not in response.cookies
 
 
+def test_link_asks_for_a_connection_that_ends_at_home_unless_told_otherwise(page_request: HttpRequest) -> None:
+    assert authorization_url(page_request, "acme").startswith("https://acme.example/oauth/authorize?")
+    attempt = ConnectAttempt.objects.get()
+    assert (attempt.purpose, attempt.next_url) == (ConnectAttempt.Purpose.CONNECT, "")
+
+
 def test_address_of_the_start_page_holds_what_to_begin_with() -> None:
     assert flow.start_url("acme") == "/connect/acme/"
     everything = flow.start_url("acme", next_url="/a?b", login=True, scope="photos profile", connection="7")

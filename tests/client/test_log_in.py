@@ -278,6 +278,9 @@ class Recruiter(InProcessPolicy):
 
     asked: ClassVar[list[tuple[str, str | None]]] = []
 
+    def account(self, provider: Any, userinfo: Any) -> Account:
+        return Account(subject=f"{provider.slug}:{userinfo['sub']}")
+
     def create_user(self, provider: Any, account: Account) -> Any:
         self.asked.append((provider.slug, account.subject))
         return super().create_user(provider, account)
@@ -296,7 +299,7 @@ def test_policy_makes_the_user_of_the_account_again_where_the_first_could_not_be
 
     monkeypatch.setattr(connections, "store_once", overtaken)
     log_in(browser := Browser())
-    assert Recruiter.asked == [("acme", "42")] * 2
+    assert Recruiter.asked == [("acme", "acme:42")] * 2
     assert who(browser) == str(django_user_model.objects.get().pk)
 
 
