@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client as Browser
 
+from django_pkce_auth import discovery
 from django_pkce_auth.client import flow
 from django_pkce_auth.client.models import ConnectAttempt, Connection
 from django_pkce_auth.encryption import Unreadable
@@ -77,6 +78,15 @@ def test_missing_iss_of_a_provider_that_always_sends_it_is_refused(
     assert log.reasons[0] == "the answer names no issuer"
     assert not acme.asked()
     assert come_back(signed_in, state=state, code=CODE, iss="https://acme.example").status_code == 302
+
+
+def test_metadata_is_read_again_where_this_process_has_none(
+    signed_in: Browser, acme_sends_iss: None, acme: Acme
+) -> None:
+    state = begin(signed_in)["state"]
+    discovery._documents.clear()
+    assert come_back(signed_in, state=state, code=CODE, iss="https://acme.example").status_code == 302
+    assert len(acme.asked(METADATA_URL)) == 2
 
 
 def test_iss_is_checked_before_state(signed_in: Browser, log: Any) -> None:

@@ -80,6 +80,14 @@ def test_another_connection_keeps_its_tokens_and_its_claim(
     assert neighbour() == before
 
 
+def test_claim_that_another_process_has_by_now_is_left_to_it(due: Connection, acme: Acme) -> None:
+    row = Connection.objects.filter(pk=due.pk)
+    theirs = timezone.now() + timedelta(minutes=1)
+    acme.answers[TOKEN_URL] = answering(lambda: row.update(refresh_claimed_until=theirs))
+    due.access_token()
+    assert row.get().refresh_claimed_until == theirs
+
+
 def test_token_without_an_end_is_returned_at_once(due: Connection, acme: Acme, django_assert_num_queries: Any) -> None:
     acme.tokens(access_token=NEW, expires_in=None)
     with django_assert_num_queries(4):
