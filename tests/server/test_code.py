@@ -10,8 +10,10 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from django_pkce_auth import signals
-from django_pkce_auth.server.models import AuthorizationCode, TokenFamily
+from django_pkce_auth import conf, signals
+from django_pkce_auth.server.grants import authorization_code
+from django_pkce_auth.server.lookups import find_code
+from django_pkce_auth.server.models import AccessToken, AuthorizationCode, RefreshToken, TokenFamily
 from tests.four_steps import REDIRECT_URI, VERIFIER, App, approve
 from tests.server.test_token_request import refused
 
@@ -29,6 +31,23 @@ def test_code_gives_what_was_approved(app: App, signed_in: Browser, opens: Any) 
 def test_code_needs_no_redirect_uri_oauth21_10_2(app: App, code: str) -> None:
     response = app.post(grant_type="authorization_code", code=code, code_verifier=VERIFIER)
     assert response.status_code == 200
+
+
+def test_redirect_uri_that_is_another_is_said(app: App, code: str) -> None:
+    assert app.redeem(code, redirect_uri="https://evil.example/").json() == {
+        "error": "invalid_grant",
+        "error_description": "redirect_uri is not the one of the authorization request; send the same string again.",
+    }
+
+
+def test_code_that_another_request_claimed_since_it_was_read_gives_nothing(app: App, code: str) -> None:
+    read, _ = find_code(code, secrets=False)
+    assert read is not None
+    assert app.redeem(code).status_code == 200
+    given = {"settings": conf.settings(), "now": timezone.now(), "using": "default"}
+    assert authorization_code._redeem(read, app.client, None, **given) is None
+    assert (TokenFamily.objects.count(), AccessToken.objects.count(), RefreshToken.objects.count()) == (1, 1, 1)
+    assert RefreshToken.objects.get().generation == 0
 
 
 WRONG = {
@@ -195,6 +214,8 @@ def test_authorization_lifetime_ends_everything_it_gave(
     settings.PKCE_AUTH = {**settings.PKCE_AUTH, "AUTHORIZATION_LIFETIME": timedelta(minutes=30)}
     tokens = app.redeem(approve(signed_in, app.link())["code"]).json()
     assert 1790 <= tokens["expires_in"] <= 1800
+    end = TokenFamily.objects.get().expires_at
+    assert AccessToken.objects.get().expires_at == RefreshToken.objects.get().expires_at == end
     later(minutes=20)
     renewed = app.refresh(tokens["refresh_token"]).json()
     assert renewed["expires_in"] <= 600

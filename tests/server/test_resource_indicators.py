@@ -16,7 +16,7 @@ from django.test import RequestFactory, override_settings
 from django_pkce_auth import conf
 from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.server.clients import clean_resources
-from django_pkce_auth.server.models import AuthorizationCode, Client, Consent
+from django_pkce_auth.server.models import AccessToken, AuthorizationCode, Client, Consent
 from tests.four_steps import VERIFIER, App, approve, bearer, returned
 
 OWN, TOOLS, API = "https://testserver", "https://testserver/tools", "https://api.example/v1"
@@ -53,6 +53,22 @@ def opens(token: str) -> set[str]:
         if view(RequestFactory().get(path, headers=bearer(token))) is None:
             found.add(identifier)
     return found
+
+
+def test_token_holds_what_it_was_narrowed_to_and_nothing_where_it_was_not(app: App, signed_in: Browser) -> None:
+    stored = AccessToken.objects.order_by("created_at").values_list("resource", flat=True)
+    for named, held in (((API, TOOLS), f"{API} {TOOLS}"), ((API, OWN, TOOLS), None), ((), None)):
+        code = approve(signed_in, link(app, OWN, TOOLS, API))["code"]
+        assert redeem(app, code, *named).status_code == 200
+        assert stored.last() == held
+
+
+def test_resource_beyond_the_authorization_is_said(app: App, signed_in: Browser) -> None:
+    code = approve(signed_in, link(app, TOOLS))["code"]
+    assert redeem(app, code, API).json() == {
+        "error": "invalid_target",
+        "error_description": "resource names one that this authorization was not granted for.",
+    }
 
 
 @pytest.mark.parametrize(

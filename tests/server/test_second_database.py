@@ -13,10 +13,11 @@ from django.core.management import call_command
 from django.test import Client as Browser
 from django.utils import timezone
 
-from django_pkce_auth import conf
+from django_pkce_auth import conf, signals
 from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.server.device import approve_device
 from django_pkce_auth.server.events import EVENTS
+from django_pkce_auth.server.grants import authorization_code
 from django_pkce_auth.server.keys import add_key
 from django_pkce_auth.server.lookups import find_code
 from django_pkce_auth.server.models import (
@@ -72,6 +73,17 @@ def test_code_is_approved_and_redeemed(app: App, signed_in: Browser) -> None:
         assert app.redeem(code).status_code == 400
     assert names == ["family_revoked", "reuse_detected"]
     assert not opens(tokens)
+
+
+def test_code_that_another_request_claimed_leaves_no_family(app: App, code: str) -> None:
+    read, _ = find_code(code, secrets=False)
+    assert read is not None
+    assert app.redeem(code).status_code == 200
+    given = {"settings": conf.settings(), "now": timezone.now(), "using": second_database.ALIAS}
+    with second_database.told({"tokens_issued": signals.tokens_issued}) as names:
+        assert authorization_code._redeem(read, app.client, None, **given) is None
+    assert names == []
+    assert TokenFamily.objects.count() == 1
 
 
 def test_refresh_its_retry_and_its_reuse(app: App, tokens: dict[str, Any]) -> None:
