@@ -174,7 +174,7 @@ def find_client(client_id: str, *, secrets: bool = True) -> KnownClient | None:
     return KnownClient.of(client, (row.values for row in rows)) if client.client_id == client_id else None
 
 
-def find_asking_client(client_id: str, *, user: Any, shown: bool = True) -> AskingClient | None:
+def find_asking_client(client_id: str, *, user: Any, shown: bool) -> AskingClient | None:
     """Return the client that an authorization request names, or None; ``user`` is None for a visitor.
 
     Where no page about it is to be ``shown``, what only that needs is left out.
