@@ -19,7 +19,7 @@ UNKNOWN = "unknown client_id"
 class ClientRefused(OAuthError):
     """``invalid_client``, and whose failure it counts as."""
 
-    def __init__(self, reason: str, *, client_id: str, is_known: bool) -> None:
+    def __init__(self, *, client_id: str, is_known: bool) -> None:
         super().__init__(
             INVALID_CLIENT,
             "The client is unknown or disabled, or its secret is missing or wrong; the server's log says which.",
@@ -54,7 +54,7 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
     shown = "<a secret>" if is_ours(credentials.client_id) else public_text(credentials.client_id)
     record("client_authentication_failed", at_once=True, client_id=shown, reason=reason)
     # One text for all: a stranger must not learn which client exists. The log has the reason.
-    raise ClientRefused(reason, client_id=credentials.client_id, is_known=reason != UNKNOWN)
+    raise ClientRefused(client_id=credentials.client_id, is_known=reason != UNKNOWN)
 
 
 def require_grant_type(client: Client, grant_type: str) -> None:

@@ -72,9 +72,10 @@ class Mutation:
         set_mutant_under_test("")
         for module in self.fresh:
             # Who reaches any of it uses what it made.
-            functions = {function for function in self.mutants.values() if module_of(function) == module}
+            functions = {each for each in {*self.tests, *self.mutants.values()} if module_of(each) == module}
             users = {item for function in functions for item in self.tests[function]}
-            self.tests |= {function: [item for item in self.items if item in users] for function in functions}
+            for function in functions:
+                self.tests[function] = [item for item in self.items if item in users]
         for function, reached in self.tests.items():
             module = function.split(".")[-2]
             # What kills is mostly in the module's own tests, and then what is quick.

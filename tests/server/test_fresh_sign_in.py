@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -14,7 +15,9 @@ from django.core import signing
 from django.test import Client as Browser
 from django.urls import include, path
 
+from django_pkce_auth.protocol.authorization import AuthorizationRequest
 from django_pkce_auth.protocol.pkce import code_challenge
+from django_pkce_auth.server import sign_in
 from django_pkce_auth.server.models import AuthorizationCode
 from django_pkce_auth.server.sign_in import MARK, MARK_LIFETIME, SESSION_KEY
 from tests.four_steps import App, approve, returned
@@ -66,6 +69,31 @@ def test_sign_in_of_before_does_not_count_however_often_it_is_tried(
         assert asks_to_sign_in(signed_in.get(behind(first)))
         assert asks_to_sign_in(signed_in.post(behind(first), {"decision": "approve"}))
     assert not AuthorizationCode.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("signed_in_at", "mark", "asked", "fresh"),
+    [
+        (1_000, None, {}, True),
+        (None, None, {}, True),
+        (1_000, None, {"max_age": 60}, True),
+        (999, None, {"max_age": 60}, False),
+        (None, None, {"max_age": 1_060}, True),
+        (None, None, {"max_age": 1_059}, False),
+        (1_060, None, {"max_age": 0}, True),
+        (1_060, None, {"prompts": ("login",)}, False),
+        (1_060, None, {"prompts": ("login",), "max_age": 60}, False),
+        (1_050, 1_060, {"prompts": ("login",)}, True),
+        (1_049, 1_060, {"prompts": ("login",)}, False),
+    ],
+)
+def test_sign_in_is_fresh_to_the_second(
+    rf: Any, signed_in_at: int | None, mark: int | None, asked: dict[str, Any], fresh: bool
+) -> None:
+    request = AuthorizationRequest(client_id="photo-app", code_challenge="x" * 43, **asked)
+    http = rf.get("/", {MARK: signing.dumps(mark, salt=sign_in._salt(request))} if mark else {})
+    http.session = {} if signed_in_at is None else {SESSION_KEY: signed_in_at}
+    assert sign_in.is_fresh(http, request, now=datetime.fromtimestamp(1_060, UTC)) is fresh
 
 
 def test_post_is_held_to_it_as_the_page_is(app: App, signed_in: Browser) -> None:

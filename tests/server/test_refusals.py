@@ -10,8 +10,10 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth.protocol.client_authentication import ClientCredentials
 from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.server import throttle
+from django_pkce_auth.server.authenticate import ClientRefused, authenticate
 from django_pkce_auth.server.models import AuthorizationCode, Client, DeviceCode, RefreshToken, TokenFamily
 from django_pkce_auth.server.views import endpoint
 from tests.four_steps import App
@@ -119,6 +121,33 @@ def test_public_client_that_would_act_for_itself(public_app: App) -> None:
 
 def test_client_refused(app: App) -> None:
     says(App(app.client, "x" * 40).redeem("y" * 40), "invalid_client", CLIENT_REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("secret", "change", "reason"),
+    [
+        ("right", {"disabled_at": timezone.now()}, "the client is disabled"),
+        ("none", {}, "the client is confidential and sent no secret"),
+        ("right", {"type": Client.Type.PUBLIC}, "a public client has no secret, but one was sent"),
+        ("wrong", {}, "no secret of the client that is still valid matches"),
+    ],
+)
+def test_client_is_refused_for_a_reason(
+    app: App, secret: str, change: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Client.objects.update(**change)
+    sent = {"right": app.secret, "wrong": "x" * 40, "none": None}[secret]
+    with pytest.raises(ClientRefused) as refused:
+        authenticate(ClientCredentials("photo-app", sent, "none"), found=None, now=timezone.now())
+    assert (refused.value.error, refused.value.is_known) == ("invalid_client", True)
+    (line,) = (each for each in caplog.records if getattr(each, "event", "") == "client_authentication_failed")
+    assert line.__dict__["oauth"]["reason"] == reason
+
+
+def test_client_that_sends_no_secret_is_read_without_them(public_app: App, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1) as sent:
+        authenticate(public_app.credentials, found=None, now=timezone.now())
+    assert "clientsecret" not in sent[0]["sql"]
 
 
 class TestDevice:

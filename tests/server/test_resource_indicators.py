@@ -63,6 +63,13 @@ def test_token_holds_what_it_was_narrowed_to_and_nothing_where_it_was_not(app: A
         assert stored.last() == held
 
 
+def test_resource_that_is_none_of_the_clients_is_said(app: App, signed_in: Browser) -> None:
+    answer = returned(signed_in.get(link(app, "https://elsewhere.example")))
+    assert answer["error"] == "invalid_target"
+    text = "resource names one that does not exist here or is not allowed to this client."
+    assert answer["error_description"] == text
+
+
 def test_resource_beyond_the_authorization_is_said(app: App, signed_in: Browser) -> None:
     code = approve(signed_in, link(app, TOOLS))["code"]
     assert redeem(app, code, API).json() == {
