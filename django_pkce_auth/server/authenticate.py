@@ -45,7 +45,7 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
         if known is None:
             continue
         secret = known.matching_secret(client_secret, now) if client_secret else None
-        reason = _fault(known, client_secret, secret, now)
+        reason = _fault(known, client_secret, secret)
         if not reason:
             if secret is not None and secret.use_is_due(now):
                 _note_use(secret, now)
@@ -63,7 +63,7 @@ def require_grant_type(client: Client, grant_type: str) -> None:
         raise OAuthError(UNAUTHORIZED_CLIENT, f"The client is not registered for the grant type {grant_type}.")
 
 
-def _fault(known: KnownClient, client_secret: str | None, secret: StoredSecret | None, now: datetime) -> str:
+def _fault(known: KnownClient, client_secret: str | None, secret: StoredSecret | None) -> str:
     client = known.client
     if client.disabled_at is not None:
         return "the client is disabled"
@@ -71,10 +71,10 @@ def _fault(known: KnownClient, client_secret: str | None, secret: StoredSecret |
         return "a public client has no secret, but one was sent" if client_secret else ""
     if not client_secret:
         return "the client is confidential and sent no secret"
-    return "" if secret is not None else _why_no_secret_matches(known, client_secret, now)
+    return "" if secret is not None else _why_no_secret_matches(known, client_secret)
 
 
-def _why_no_secret_matches(known: KnownClient, client_secret: str, now: datetime) -> str:
+def _why_no_secret_matches(known: KnownClient, client_secret: str) -> str:
     presented = digest(client_secret)
     if any(same(stored.digest, presented) for stored in known.secrets):
         return "the secret that was sent has expired"

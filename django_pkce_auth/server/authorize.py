@@ -153,7 +153,7 @@ def approve(
     scopes: tuple[str, ...],
     settings: conf.Settings,
     now: datetime,
-    was_asked: bool = True,
+    was_asked: bool,
 ) -> str:
     """Record the consent to ``scopes``, make the code, and return the URL to send the browser to.
 

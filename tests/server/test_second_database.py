@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -99,9 +99,23 @@ def test_refresh_its_retry_and_its_reuse(app: App, tokens: dict[str, Any]) -> No
     assert not opens(retried)
 
 
-def test_refresh_token_that_slides(app: App, code: str, settings: Any) -> None:
-    settings.PKCE_AUTH = settings.PKCE_AUTH | {"ROTATE_REFRESH_TOKENS": False}
-    assert opens(app.refresh(app.redeem(code).json()["refresh_token"]))
+def test_retry_that_comes_too_late(app: App, tokens: dict[str, Any]) -> None:
+    assert app.refresh(tokens["refresh_token"]).status_code == 200
+    RefreshToken.objects.exclude(superseded_at=None).update(superseded_at=LONG_AGO)
+    with heard() as names:
+        assert app.refresh(tokens["refresh_token"]).status_code == 400
+    assert names == ["family_revoked", "reuse_detected"]
+
+
+def test_refresh_token_that_slides(register: Callable[..., App], signed_in: Browser) -> None:
+    app = register(client_id="keeper", rotates_refresh_tokens=False)
+    given: Any = app.redeem(approve(signed_in, app.link())["code"]).json()
+    soon = timezone.now() + timedelta(minutes=1)
+    RefreshToken.objects.update(expires_at=soon)
+    with heard() as names:
+        assert opens(app.refresh(given["refresh_token"]))
+    assert names == ["tokens_refreshed"]
+    assert RefreshToken.objects.get().expires_at > soon
 
 
 def test_client_acts_for_itself(app: App) -> None:
