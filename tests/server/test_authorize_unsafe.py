@@ -11,8 +11,11 @@ from django.test import Client as Browser
 from django.utils import timezone
 from django.utils.html import escape
 
+from django_pkce_auth import conf
 from django_pkce_auth.protocol.errors import OAuthError
-from django_pkce_auth.server.authorize import RedirectableError, UnsafeRequest
+from django_pkce_auth.protocol.parameters import Parameters
+from django_pkce_auth.server.authorize import RedirectableError, UnsafeRequest, validate
+from django_pkce_auth.server.models import Client, RedirectURI
 from tests.four_steps import REDIRECT_URI, App, returned
 
 SCRIPT = "<script>alert(1)</script>"
@@ -197,6 +200,49 @@ def test_loopback_redirect_uri_may_differ_in_nothing_but_the_port(
 def test_prompt_warns_of_a_program_on_the_users_own_machine(register: Callable[..., App], signed_in: Browser) -> None:
     app = register(client_id="cli", public=True, uris=(LOOPBACK,))
     assert "program on your own device" in signed_in.get(app.link(redirect_uri=LOOPBACK)).content.decode()
+
+
+def mistake(app: App, **changes: str | None) -> UnsafeRequest:
+    pairs = {"client_id": app.client.client_id, "redirect_uri": REDIRECT_URI} | changes
+    parameters = Parameters({name: (value,) for name, value in pairs.items() if value is not None})
+    with pytest.raises(UnsafeRequest) as unsafe:
+        validate(parameters, user=None, settings=conf.settings())
+    return unsafe.value
+
+
+def test_page_tells_the_app_what_to_mend(app: App) -> None:
+    assert mistake(app, client_id=None).public == (
+        "The link has no client_id. The app that sent you here must put its own into the link."
+    )
+    assert mistake(app, client_id="nobody").public == (
+        "The client_id in the link is not one of an app that is registered here."
+    )
+    assert mistake(app, redirect_uri="https://app.example/").public == (
+        "The redirect_uri in the link is not one that the app has registered. It must be the same to the character; "
+        "only the port of a loopback address may differ."
+    )
+    RedirectURI.objects.all().delete()
+    missing = mistake(app, redirect_uri=None)
+    assert missing.public == (
+        "The link has no redirect_uri. The app must name one, as it has not registered exactly one."
+    )
+    assert missing.detail == "client photo-app has 0 redirect URIs"
+    Client.objects.update(disabled_at=timezone.now())
+    assert mistake(app).public == "The app that sent you here has been disabled by this site's administrators."
+
+
+def test_client_that_may_not_ask_is_told(app: App, signed_in: Browser) -> None:
+    Client.objects.update(grant_types="client_credentials")
+    answer = returned(signed_in.get(app.link()))
+    assert answer["error"] == "unauthorized_client"
+    assert answer["error_description"] == "The client is not registered for the authorization code flow."
+
+
+def test_client_that_asks_for_nothing_is_told(app: App, signed_in: Browser) -> None:
+    answer = returned(signed_in.get(app.link_with(scope=None)))
+    assert answer["error"] == "invalid_scope"
+    text = "scope is missing, and the client has no default scopes; name at least one."
+    assert answer["error_description"] == text
 
 
 def test_error_that_is_not_redirected_reads_as_what_the_person_is_told() -> None:

@@ -16,7 +16,7 @@ from django.test import RequestFactory, override_settings
 from django_pkce_auth import conf
 from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.server.clients import clean_resources
-from django_pkce_auth.server.models import AccessToken, AuthorizationCode, Client, Consent
+from django_pkce_auth.server.models import AccessToken, AuthorizationCode, Client, Consent, TokenFamily
 from tests.four_steps import VERIFIER, App, approve, bearer, returned
 
 OWN, TOOLS, API = "https://testserver", "https://testserver/tools", "https://api.example/v1"
@@ -99,6 +99,7 @@ def test_token_opens_what_it_was_asked_for_and_nothing_else(
     assert opens(tokens["access_token"]) == where
     again = app.refresh(tokens["refresh_token"]).json()
     assert opens(again["access_token"]) == where
+    assert (TokenFamily.objects.get().resource is None) == (where == {OWN})
 
 
 @pytest.mark.parametrize(
