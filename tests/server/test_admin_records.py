@@ -119,12 +119,12 @@ def test_rows_are_neither_added_nor_changed_by_hand(
         if kind._meta.model_name == model
     )
     key = row.pk.hex() if isinstance(row.pk, bytes) else row.pk
-    before = list(type(row).objects.values())
+    before = list(type(row).objects.order_by("pk").values())
     root.post(f"{ADMIN}/{model}/{key}/change/", {"scope": "read write profile", "client": "1"})
     if model != "consent":
         assert root.post(f"{ADMIN}/{model}/{key}/delete/", {"post": "yes"}).status_code == 403
         root.post(f"{ADMIN}/{model}/", {"action": "delete_selected", "_selected_action": [key], "post": "yes"})
-    assert list(type(row).objects.values()) == before
+    assert list(type(row).objects.order_by("pk").values()) == before
 
 
 def test_tokens_are_shown_by_fingerprint_under_their_family(root: Browser, tokens: dict[str, Any]) -> None:
@@ -241,7 +241,7 @@ def test_secret_can_be_ended_now_or_at_an_hour(root: Browser, app: App) -> None:
 
 
 def test_secret_is_neither_deleted_nor_given_by_the_clients_page(root: Browser, app: App) -> None:
-    before = list(ClientSecret.objects.values())
+    before = list(ClientSecret.objects.order_by("pk").values())
     change(
         root,
         app.client,
@@ -252,7 +252,7 @@ def test_secret_is_neither_deleted_nor_given_by_the_clients_page(root: Browser, 
             "secrets-1-end_now": "on",
         },
     )
-    assert list(ClientSecret.objects.values()) == before
+    assert list(ClientSecret.objects.order_by("pk").values()) == before
 
 
 def test_secrets_are_shown_to_whoever_may_see_the_client_and_ended_by_whoever_may_change_it(

@@ -66,9 +66,9 @@ def test_clients_are_made_as_the_file_says(tmp_path: Path) -> None:
 
 def test_same_file_again_changes_nothing(tmp_path: Path) -> None:
     apply(tmp_path, FILE)
-    before = (list(Client.objects.values()), list(ClientSecret.objects.values()))
+    before = (list(Client.objects.order_by("pk").values()), list(ClientSecret.objects.order_by("pk").values()))
     assert apply(tmp_path, FILE) == {"photo-app": "unchanged", "phone-app": "unchanged"}
-    assert (list(Client.objects.values()), list(ClientSecret.objects.values())) == before
+    assert (list(Client.objects.order_by("pk").values()), list(ClientSecret.objects.order_by("pk").values())) == before
 
 
 def test_changed_file_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
