@@ -130,7 +130,7 @@ def test_e007_policy_that_is_no_subclass(found: Any, key: str, dotted: Any) -> N
 
 @pytest.mark.django_db  # later releases of Django ask the database too
 def test_check_command_runs_them_and_fails(settings: Any) -> None:
-    call_command("check")
+    call_command("check", databases=["default"])
     settings.PKCE_AUTH = {**FINE, "ISUER": "x"}
     with pytest.raises(CommandError, match=r"pkce_auth\.E002"):
-        call_command("check")
+        call_command("check", databases=["default"])
