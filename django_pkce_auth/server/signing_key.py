@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import EncryptedTextField
-from ..primary import PrimaryManager, PrimaryQuerySet
+from ..primary import PrimaryManager, PrimaryModel, PrimaryQuerySet
 
 
 class SigningKeyQuerySet(PrimaryQuerySet):
@@ -23,7 +23,7 @@ class SigningKeyQuerySet(PrimaryQuerySet):
         return self.primary().filter(Q(published_until=None) | Q(published_until__gt=now)).order_by("-pk")
 
 
-class SigningKey(models.Model):
+class SigningKey(PrimaryModel):
     """A key pair. It is published from the moment that it is made, and signs from ``active_at`` to ``retires_at``."""
 
     class Algorithm(models.TextChoices):

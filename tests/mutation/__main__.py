@@ -94,10 +94,11 @@ def run(area: Area, directory: Path, mutants: list[str]) -> dict[str, str]:
 def report(area: str, changes: dict[str, str], outcomes: dict[str, str]) -> bool:
     """Print the share and the survivors that are not listed; return whether both are as they should be."""
     counted = Counter(outcomes.values())
-    share = counted["killed"] / max(1, len(outcomes))
-    print(f"{area}: {counted['killed']:,} of {len(outcomes):,} mutants killed, {share:.1%} {dict(counted)}", flush=True)
+    killed = counted["killed"] + counted["timeout"]  # what runs for ever is noticed
+    share = killed / max(1, len(outcomes))
+    print(f"{area}: {killed:,} of {len(outcomes):,} mutants killed, {share:.1%} {dict(counted)}", flush=True)
     listed = LISTED.read_text()
-    survivors = [(changes[name], outcome) for name, outcome in outcomes.items() if outcome != "killed"]
+    survivors = [(changes[name], outcome) for name, outcome in outcomes.items() if outcome not in ("killed", "timeout")]
     unlisted = [f"- {change} ({outcome})" for change, outcome in survivors if change not in listed]
     print(*sorted(unlisted), sep="\n")
     if unlisted:

@@ -28,6 +28,7 @@ from mutmut.state import state
 
 PLAN, OUTCOMES = Path("mutants.json"), Path("outcomes.json")
 CHILDREN = int(os.environ.get("MUTATION_CHILDREN", os.cpu_count() or 1))
+NONE = "no mutant"
 EXAMPLES = 10
 MOST_LEFT_OUT = 5
 TRIED_SECONDS = 30
@@ -99,8 +100,9 @@ class Mutation:
             SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
             set_mutant_under_test(mutant)
             code = 1  # where it can't even be imported
-            if (module := module_of(mutant)) in self.fresh:
-                importlib.reload(sys.modules[module])
+            for module in self.fresh:
+                if mutant == NONE or module == module_of(mutant):
+                    importlib.reload(sys.modules[module])
             code = 0
             for number, item in enumerate(items):
                 if not self.passes(item, self.items):
@@ -117,7 +119,7 @@ class Mutation:
             if pid in self.children:
                 mutant, _, items = self.children.pop(pid)
                 code = os.waitstatus_to_exitcode(status)
-                told = {0: "survived", 1: "killed", -signal.SIGKILL: "killed"}
+                told = {0: "survived", 1: "killed", -signal.SIGKILL: "timeout"}
                 self.outcomes[mutant] = told.get(code, f"ended with {code}")
                 if code == 1 and (killer := Path(f"killer-{pid}")).exists():
                     # What killed one mutant of a function is the first to be tried on the next.
@@ -131,9 +133,9 @@ class Mutation:
             time.sleep(0.005)
 
     def check_that_forks_are_sound(self) -> None:
-        self.start("no mutant", self.items)
+        self.start(NONE, self.items)
         self.collect()
-        if (outcome := self.outcomes.pop("no mutant")) != "survived":
+        if (outcome := self.outcomes.pop(NONE)) != "survived":
             pytest.exit(f"The tests fail in a fork without any mutant: {outcome}", returncode=1)
 
     def run(self) -> None:

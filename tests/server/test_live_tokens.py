@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from django_pkce_auth.server.live_tokens import LiveToken, find_live_token, find_live_token_with_client
+from django_pkce_auth.server.live_tokens import find_live_token, find_live_token_with_client
 from django_pkce_auth.server.models import AccessToken, Client, RefreshToken, TokenFamily
 from tests.four_steps import App
 
@@ -79,7 +79,7 @@ def test_token_is_valid_to_the_last_moment_of_whatever_ends_first(raw: Callable[
         if change:
             TokenFamily.objects.update(**change)
         found = find_live_token(model, raw(model), now=last - MOMENT)
-        assert isinstance(found, LiveToken)
+        assert found is not None
         assert found.ends_at == last
         assert find_live_token(model, raw(model), now=last) is None
 
