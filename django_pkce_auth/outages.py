@@ -6,6 +6,7 @@ What is asked meanwhile gets 503 with ``Retry-After`` (RFC 9110 §15.6.4); the r
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, Final, TypeVar
@@ -14,6 +15,8 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 
+from .secrets import up_to
+
 logger = logging.getLogger("django_pkce_auth.outages")
 
 Result = TypeVar("Result")
@@ -21,6 +24,8 @@ View = Callable[..., HttpResponseBase]
 
 RETRY_AFTER_SECONDS: Final = 5
 TRIES: Final = 3
+PAUSE_SECONDS: Final = 0.05
+"""The longest wait before a try: drawn anew each time, so that those who met do not meet again."""
 DATABASE_ERRORS: Final = (OperationalError, InterfaceError, InternalError)
 """What drivers raise for an outage, and, some of them, for a statement that is wrong."""
 
@@ -62,7 +67,7 @@ def _number(cause: BaseException) -> int:
 
 
 def persistently(work: Callable[[], Result]) -> Result:
-    """Return what ``work`` does in transactions of its own, run again where one had to give way to another.
+    """Return what ``work`` does in transactions of its own, run again a moment later where one had to give way.
 
     Within a transaction of the caller's it is run once: that one is undone as well.
     """
@@ -72,6 +77,7 @@ def persistently(work: Callable[[], Result]) -> Result:
         except OperationalError as error:
             if not is_conflict(error) or any(each.in_atomic_block for each in connections.all(initialized_only=True)):
                 raise
+        time.sleep(up_to(PAUSE_SECONDS))
     return work()
 
 

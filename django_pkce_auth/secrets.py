@@ -32,6 +32,11 @@ def generate_from(alphabet: str, length: int) -> str:
     return "".join(_random.choice(alphabet) for _ in range(length))
 
 
+def up_to(most: float) -> float:
+    """Return a random number between 0 and ``most``."""
+    return _random.SystemRandom().uniform(0, most)
+
+
 def digest(raw: str) -> bytes:
     """Return the 32 bytes under which ``raw`` is stored and looked up."""
     return hashlib.sha256(raw.encode("utf-8")).digest()

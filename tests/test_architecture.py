@@ -65,7 +65,7 @@ ROOMS: dict[str, set[str]] = {
     "look_up": set(),
     "deadline": {"look_up"},
     "expiry": {"compiled", "outages", "statement"},
-    "outages": set(),
+    "outages": {"secrets"},
     "primary": set(),
     "published": {"secrets"},
     "encryption": {"protocol", "conf"},

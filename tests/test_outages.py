@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -162,6 +163,18 @@ def test_transaction_that_gives_way_for_ever_ends_in_503(app: App, code: str) ->
         assert app.redeem(code).status_code == 503
     assert len(failed) == 3
     assert app.redeem(code).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tries_are_apart_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else those that stood in each other's way would meet again, and nobody got through."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    for _ in range(5):
+        with pytest.raises(OperationalError), database_raises(failure(1213, "Deadlock found")):
+            persistently(TokenFamily.objects.exists)
+    assert len(pauses) == len(set(pauses)) == 10
+    assert all(0 <= pause <= 0.05 for pause in pauses)
 
 
 def test_nothing_is_run_again_within_the_transaction_of_a_caller(db: None) -> None:

@@ -69,6 +69,7 @@ def test_device_gets_tokens_once_its_user_agreed(tv: App, codes: dict[str, Any],
     assert "Read your data" in text
     assert "Device connected" in enter(signed_in, codes["user_code"], "approve").content.decode()
     tokens = poll(tv, codes)
+    assert DeviceCode.objects.get().polled_at is not None
     assert Browser().get("/api/read", headers=bearer(tokens["access_token"])).json()["user"] == "alice"
     assert tv.refresh(tokens["refresh_token"]).status_code == 200
     assert poll(tv, codes)["error"] == "invalid_grant"

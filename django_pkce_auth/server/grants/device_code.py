@@ -62,9 +62,16 @@ def _waiting(device: DeviceCode, now: datetime) -> OAuthError:
 def _redeem(
     device: DeviceCode, client: Client, resources: tuple[str, ...] | None, *, settings: Settings, now: datetime
 ) -> TokenResponse:
-    """Claim and issue in one transaction, as with an authorization code."""
+    """Claim and issue in one transaction, as with an authorization code.
+
+    The row is held before the family is there. Devices poll many times at once, and where the database lets nobody
+    pass a row that is not committed (InnoDB), each of them would stand in the way of a withdrawal that has the code.
+    """
     using = router.db_for_write(DeviceCode)
+    unclaimed = DeviceCode.objects.using(using).filter(pk=device.pk, family=None)
     with together(using):
+        if not unclaimed.update(polled_at=now):
+            raise _used()
         family = start_family(
             client=client,
             user_id=device.user_id,
@@ -74,8 +81,7 @@ def _redeem(
             now=now,
             using=using,
         )
-        if not DeviceCode.objects.using(using).filter(pk=device.pk, family=None).update(family=family):
-            raise _used()
+        unclaimed.update(family=family)
         generation = 0 if client.may_use("refresh_token") else None
         response = issue_tokens(
             family, settings=settings, now=now, using=using, resources=resources, generation=generation
