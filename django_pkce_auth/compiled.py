@@ -143,7 +143,8 @@ class Select:
 
     Both are named as in ``QuerySet.values_list`` and ``select_related``; an empty name is the queryset's own model.
     ``keys`` names, for an instance, an annotation that is the key of the row to be joined, instead of what the
-    relation holds. Columns that the queryset defers are read when they are asked for.
+    relation holds. Columns that the queryset defers are read when they are asked for. ``scalars`` names, for an
+    instance, an annotation that is its one column beside the key, where the queryset has it: so nothing is joined.
     """
 
     def __init__(
@@ -153,11 +154,13 @@ class Select:
         values: Sequence[str] = (),
         instances: Sequence[str] = (),
         keys: Mapping[str, str] | None = None,
+        scalars: Mapping[str, str] | None = None,
     ) -> None:
         self._queryset = queryset
         self._values = values
         self._instances = instances
         self._keys = keys or {}
+        self._scalars = scalars or {}
         self._compiled: dict[str, _Found] = {}
 
     def rows(self, using: str, **values: Any) -> list[Row]:
@@ -173,7 +176,8 @@ class Select:
             path: [field for field in model._meta.concrete_fields if _below(path, field.name) not in deferred]
             for path, model in joined.items()
         }
-        columns = {path: [self._column(path, field) for field in listed] for path, listed in fields.items()}
+        annotated = queryset.query.annotations
+        columns = {path: [self._column(path, field, annotated) for field in listed] for path, listed in fields.items()}
         names = list(dict.fromkeys([*self._values, *(name for listed in columns.values() for name in listed)]))
         query = _selecting(queryset.query.clone(), names)
         for path, annotation in self._keys.items():
@@ -195,11 +199,12 @@ class Select:
         self._compiled[using] = _Found(statement, picked(self._values), parts)
         return self._compiled[using]
 
-    def _column(self, path: str, field: Any) -> str:
+    def _column(self, path: str, field: Any, annotated: Collection[str]) -> str:
         if path and field is field.model._meta.pk:
             # A joined row's key is what points to it: the same column, so it is read once.
             return self._keys.get(path) or f"{path}_id"
-        return _below(path, field.attname)
+        scalar = self._scalars.get(path, "")
+        return scalar if scalar in annotated else _below(path, field.attname)
 
 
 class _Picked:

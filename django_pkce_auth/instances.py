@@ -28,10 +28,10 @@ def born(model: type[models.Model]) -> Born:
     """Return what makes an instance of the model from the database's alias, the columns' names and their values."""
     if model._meta.app_label == "pkce_auth":
         return partial(_read, model)
-    return partial(_read_unheard, model) if _is_plain(model) else model.from_db
+    return partial(_read_unheard, model) if is_plain(model) else model.from_db
 
 
-def _is_plain(model: type[models.Model]) -> bool:
+def is_plain(model: type[models.Model]) -> bool:
     """True where reading a row of a project's model only puts its columns into the instance, and tells who listens."""
     base = models.Model
     methods = ("__init__", "__new__", "__setattr__")

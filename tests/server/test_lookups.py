@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
+from django_pkce_auth.server import lookups
 from django_pkce_auth.server.lookups import (
     FIRST_USE_NOTED_AFTER,
     USE_NOTED_EVERY,
     StoredSecret,
     find_asking_client,
     find_client,
+    find_code,
+    find_refresh_token,
 )
 from django_pkce_auth.server.models import Consent
 from tests.four_steps import App, returned
@@ -65,3 +68,64 @@ def test_client_without_a_secret_is_found_without_one(public_app: App) -> None:
         assert known is not None
         assert (known.client, known.secrets) == (public_app.client, ())
     assert find_client("nobody") is None
+
+
+def read_by(presented: dict[str, str]) -> list[Any]:
+    """Return the user that each of two grants acts for, as its look-up reads it."""
+    code, _ = find_code(presented["code"], secrets=True)
+    token, _ = find_refresh_token(presented["refresh_token"], secrets=True)
+    assert code is not None
+    assert token is not None
+    return [code.user, token.family.user]
+
+
+@pytest.fixture
+def presented(app: App, code: str, tokens: dict[str, Any]) -> dict[str, str]:
+    return {"code": code, "refresh_token": tokens["refresh_token"]}
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_of_a_user_is_read_what_decides_and_the_rest_when_somebody_asks(
+    presented: dict[str, str], alice: Any, django_assert_num_queries: Any, active: bool
+) -> None:
+    type(alice).objects.update(is_active=active, email="alice@example.com")
+    with django_assert_num_queries(2):
+        users = read_by(presented)
+        assert [(user.pk, user.is_active) for user in users] == [(alice.pk, active)] * 2
+    assert [(user, user.email) for user in users] == [(alice, "alice@example.com")] * 2
+
+
+@pytest.mark.parametrize("because", ["of a from_db of its own", "is_active is no column"])
+def test_user_that_may_have_more_to_say_is_read_whole(
+    presented: dict[str, str],
+    alice: Any,
+    django_assert_num_queries: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    because: str,
+) -> None:
+    if because == "is_active is no column":
+        columns = [field for field in type(alice)._meta.concrete_fields if field.name != "is_active"]
+        monkeypatch.setattr(type(alice)._meta, "concrete_fields", columns)
+        monkeypatch.setattr(type(alice), "is_active", True)
+    else:
+        monkeypatch.setattr(lookups, "is_plain", lambda model: False)
+    for select in (*lookups._CODE.values(), *lookups._REFRESH_TOKEN.values()):
+        monkeypatch.setattr(select, "_compiled", {})
+    with django_assert_num_queries(2):
+        users = read_by(presented)
+        assert [(user, user.is_active, user.username) for user in users] == [(alice, True, "alice")] * 2
+
+
+def test_page_knows_who_registered_the_app_without_asking_again(
+    app: App, alice: Any, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        found = find_asking_client("photo-app", user=alice, shown=True)
+        assert found is not None
+        assert found.client.registered_by is None
+    type(app.client).objects.update(registered_by=alice)
+    with django_assert_num_queries(1):
+        found = find_asking_client("photo-app", user=None, shown=True)
+        assert found is not None
+        registered_by: Any = found.client.registered_by
+        assert (registered_by.pk, registered_by.get_username()) == (alice.pk, "alice")
