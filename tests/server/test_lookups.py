@@ -77,10 +77,10 @@ def joins(model: type[Any], sql: str) -> bool:
     return f"JOIN {connection.ops.quote_name(model._meta.db_table)}" in sql
 
 
-def read_by(presented: dict[str, str]) -> list[Any]:
+def read_by(presented: dict[str, str], *, secrets: bool = True) -> list[Any]:
     """Return the user that each of two grants acts for, as its look-up reads it."""
-    code, _ = find_code(presented["code"], secrets=True)
-    token, _ = find_refresh_token(presented["refresh_token"], secrets=True)
+    code, _ = find_code(presented["code"], secrets=secrets)
+    token, _ = find_refresh_token(presented["refresh_token"], secrets=secrets)
     assert code is not None
     assert token is not None
     return [code.user, token.family.user]
@@ -91,13 +91,14 @@ def presented(app: App, code: str, tokens: dict[str, Any]) -> dict[str, str]:
     return {"code": code, "refresh_token": tokens["refresh_token"]}
 
 
+@pytest.mark.parametrize("secrets", [True, False])
 @pytest.mark.parametrize("active", [True, False])
 def test_of_a_user_is_read_what_decides_and_the_rest_when_somebody_asks(
-    presented: dict[str, str], alice: Any, django_assert_num_queries: Any, active: bool
+    presented: dict[str, str], alice: Any, django_assert_num_queries: Any, active: bool, secrets: bool
 ) -> None:
     type(alice).objects.update(is_active=active, email="alice@example.com")
     with django_assert_num_queries(2) as asked:
-        users = read_by(presented)
+        users = read_by(presented, secrets=secrets)
         assert [(user.pk, user.is_active) for user in users] == [(alice.pk, active)] * 2
     assert not [each["sql"] for each in asked.captured_queries if joins(type(alice), each["sql"])]
     assert [(user, user.email) for user in users] == [(alice, "alice@example.com")] * 2
