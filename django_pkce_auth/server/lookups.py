@@ -105,7 +105,8 @@ def _selects(
 def _with_column(found: models.QuerySet[Any], user: str, column: str, *, name: str) -> models.QuerySet[Any]:
     """Read one column of a user as ``name``, and not by a join, which PostgreSQL plans for a third of the whole."""
     model: Any = get_user_model()
-    read = Subquery(model._base_manager.filter(pk=OuterRef(user)).values(column))
+    # No manager's: a join would ask none either, and one that leaves users out must not decide here.
+    read = Subquery(models.QuerySet(model).filter(pk=OuterRef(user)).values(column))
     lean: models.QuerySet[Any] = found.defer(*columns_but(user, model, [column])).annotate(**{name: read})
     return lean
 

@@ -39,9 +39,9 @@ def families_of_others(phone: App) -> None:
 
 
 @contextmanager
-def pause_before(statement: str, table: type[TokenFamily]) -> Iterator[None]:
+def slow_to_end_families() -> Iterator[None]:
     def paused(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        if sql.startswith(statement) and table._meta.db_table in sql:
+        if sql.startswith("UPDATE") and TokenFamily._meta.db_table in sql:
             time.sleep(0.5)
         return execute(sql, *rest)
 
@@ -53,7 +53,7 @@ def redeem_what_a_withdrawal_has(redeem: Callable[[], Any], client: Client, user
     """So many redeem at once what the withdrawal has removed already, while it has yet to end the families."""
 
     def end() -> Any:
-        with pause_before("UPDATE", TokenFamily):
+        with slow_to_end_families():
             return withdraw(user=user, client=client, now=timezone.now())
 
     def a_moment_later() -> Any:

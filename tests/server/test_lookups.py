@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, models
 from django.test import Client as Browser
 
 from django_pkce_auth.server import lookups
@@ -102,6 +102,19 @@ def test_of_a_user_is_read_what_decides_and_the_rest_when_somebody_asks(
         assert [(user.pk, user.is_active) for user in users] == [(alice.pk, active)] * 2
     assert not [each["sql"] for each in asked.captured_queries if joins(type(alice), each["sql"])]
     assert [(user, user.email) for user in users] == [(alice, "alice@example.com")] * 2
+
+
+def test_user_that_a_manager_leaves_out_is_found(
+    presented: dict[str, str], alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a join finds it: what a project's manager hides is not deactivated by that."""
+    hidden: Any = type("Hidden", (models.Manager,), {"get_queryset": lambda self: models.QuerySet(self.model).none()})()
+    hidden.model = type(alice)
+    monkeypatch.setitem(vars(type(alice)._meta), "base_manager", hidden)
+    for select in (*lookups._CODE.values(), *lookups._REFRESH_TOKEN.values()):
+        monkeypatch.setattr(select, "_compiled", {})
+    assert not type(alice)._base_manager.exists()
+    assert [user.is_active for user in read_by(presented)] == [True, True]
 
 
 @pytest.mark.parametrize("because", ["of a from_db of its own", "is_active is no column"])
