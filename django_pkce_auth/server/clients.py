@@ -21,6 +21,13 @@ from .models import Client, ClientSecret, RedirectURI
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
+def generate_client_id() -> str:
+    """Return a new identifier: 43 URL-safe characters, the first no hyphen, as a command takes that for an option."""
+    while (client_id := generate()).startswith("-"):
+        pass
+    return client_id
+
+
 def clean_client_id(client_id: str) -> str:
     """Return the identifier if a client can present it by HTTP Basic as well; raises ValidationError."""
     if not _VISIBLE.match(client_id) or ":" in client_id:

@@ -65,6 +65,19 @@ def test_create_generates_the_client_id(run: Run) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", told["client_id"])
 
 
+def test_generated_client_id_is_no_option_to_a_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["-" * 43, "-b", "c-" * 20])
+    monkeypatch.setattr("django_pkce_auth.server.clients.generate", lambda *prefix: next(drawn))
+    run("create", "A", "--public")
+    assert Client.objects.get().client_id == "c-" * 20
+
+
+def test_client_id_with_a_hyphen_first_is_named_after_two(run: Run) -> None:
+    run("create", "A", "--client-id=-a", "--public")
+    run("disable", "--", "-a")
+    assert Client.objects.get().disabled_at is not None
+
+
 def test_create_takes_repeated_options(run: Run) -> None:
     uris = ["https://a.example/1", "https://a.example/2", "https://a.example/1"]
     options = [part for uri in uris for part in ("--redirect-uri", uri)]

@@ -14,7 +14,6 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from ... import conf
-from ...secrets import generate
 from ...server.apply import apply_clients
 from ...server.clients import (
     add_secret,
@@ -22,6 +21,7 @@ from ...server.clients import (
     clean_redirect_uris,
     clean_resources,
     clean_scope,
+    generate_client_id,
     set_redirect_uris,
 )
 from ...server.keys import ensure_key
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             self.stdout.write("Every client is as the file says; nothing was changed.")
 
     def _create(self, options: dict[str, Any]) -> dict[str, Any]:
-        public, client_id = options["public"], clean_client_id(options["client_id"] or generate())
+        public, client_id = options["public"], clean_client_id(options["client_id"] or generate_client_id())
         uris = clean_redirect_uris(options["redirect_uri"], public=public)
         if Client.objects.filter(client_id=client_id).exists():
             raise CommandError(f"There is a client {client_id} already; choose another --client-id.")

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 
 from ... import conf
 from ...protocol.grant_types import DEVICE_CODE
-from ...secrets import generate
 from ..clients import (
     clean_client_id,
     clean_grant_types,
@@ -19,6 +18,7 @@ from ..clients import (
     clean_resources,
     clean_scope,
     clean_web_origins,
+    generate_client_id,
 )
 from ..models import OPAQUE, Client
 
@@ -115,7 +115,7 @@ class ClientForm(ModelForm):
         if client.pk:
             self._start("redirect_uris", "\n".join(row.uri for row in client.redirect_uris.all()))
         else:
-            self._start("client_id", generate())
+            self._start("client_id", generate_client_id())
 
     def _start(self, name: str, initial: Any, **attributes: Any) -> None:
         """Fill in a field; those who may only view have none."""

@@ -93,7 +93,8 @@ def populate() -> None:
         call_command(
             "createapplication",
             *("confidential", "authorization-code", "--user", str(user.pk), "--name", "Postcards"),
-            *("--client-id", client["client_id"], "--client-secret", client["client_secret"]),
+            # With "=", because a secret may begin with "-".
+            *(f"--client-id={client['client_id']}", f"--client-secret={client['client_secret']}"),
             *("--redirect-uris", client["redirect_uri"]),
         )
 
