@@ -24,8 +24,7 @@ from django_pkce_auth import encryption, secrets
 
 PUBLIC = {
     ("django_pkce_auth.server.issue", "_signed"),  # a JWT's ID
-    ("django_pkce_auth.server.admin.client_form", "__init__"),  # a client ID
-    ("django_pkce_auth.management.commands.pkce_client", "_create"),  # a client ID
+    ("django_pkce_auth.server.clients", "generate_client_id"),
 }
 """Who generates what is no secret: module and function."""
 SHORTEST_TEXT = 16
