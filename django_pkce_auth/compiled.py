@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, models
 from django.db.models.constants import LOOKUP_SEP, OnConflict
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.datastructures import Join
 
-from .instances import Born, born, stored_instance
+from .instances import Born, born
 from .statement import Slot, Statement, compiler_for, plain_field
 
 Conversion = tuple[int, Sequence[Callable[..., Any]], Any]
@@ -35,8 +35,19 @@ class Update:
 
     def run(self, using: str, **values: Any) -> int:
         """Return how many rows matched. One statement."""
-        statement = self._compiled.get(using) or self._compile(using)
-        return statement.run(using, values, _count)
+        return self.compiled(using, values).run(using, values, _count)
+
+    def shape(self, values: Mapping[str, Any]) -> Any:
+        """Tell apart what is compiled for these values."""
+        return None
+
+    def compiled(self, using: str, values: Mapping[str, Any]) -> Statement:
+        return self._compiled.get(using) or self._compile(using)
+
+    def search(self, using: str) -> Statement:
+        """Compile what finds the rows."""
+        query = self._queryset().order_by().values("pk").query
+        return Statement.of(*compiler_for(query, using).as_sql(), connection=connections[using])
 
     def _compile(self, using: str) -> Statement:
         query: Any = self._queryset().query.chain(UpdateQuery)
@@ -64,19 +75,21 @@ class Insert:
 
     def run(self, using: str, **values: Any) -> Any:
         """Return the key where the database draws one. ``values`` are named by attribute. One statement."""
-        return self._insertion(using, values).run(using, values)
+        statement, answer = self._insertion(using, values)
+        return statement.run(using, values, answer)
 
-    def instance(self, using: str, **values: Any) -> Any:
-        """Return what ``QuerySet.create`` returns. One statement."""
-        insertion = self._insertion(using, values)
-        key = insertion.run(using, values)
-        columns = values | insertion.left_out
-        if key is not None:
-            columns[self._model._meta.pk.attname] = key
-        return stored_instance(self._model, using, columns)
+    def shape(self, values: Mapping[str, Any]) -> Any:
+        """Tell apart what is compiled for these values: the columns that are given."""
+        return tuple([name for name, value in values.items() if value is not None])
+
+    def compiled(self, using: str, values: Mapping[str, Any]) -> Statement:
+        return self._insertion(using, values).statement
+
+    def draws_key(self, using: str, values: Mapping[str, Any]) -> bool:
+        return self._insertion(using, values).answer is not _nothing
 
     def _insertion(self, using: str, values: Mapping[str, Any]) -> _Insertion:
-        names = tuple([name for name, value in values.items() if value is not None])
+        names = self.shape(values)
         return self._compiled.get((using, names)) or self._compile(using, names)
 
     def _compile(self, using: str, names: tuple[str, ...]) -> _Insertion:
@@ -102,10 +115,7 @@ class Insert:
             compiler.returning_fields = [key]
             answer = _returned if features.can_return_columns_from_insert else self._last
         ((sql, parameters),) = compiler.as_sql()
-        defaults: dict[str, Any] = {field.attname: default for field, default in left_out.items()}
-        self._compiled[using, names] = _Insertion(
-            Statement.of(sql, parameters, connection=connections[using]), answer, defaults
-        )
+        self._compiled[using, names] = _Insertion(Statement.of(sql, parameters, connection=connections[using]), answer)
         return self._compiled[using, names]
 
     def _last(self, cursor: Any, connection: Any) -> Any:
@@ -113,14 +123,9 @@ class Insert:
         return connection.ops.last_insert_id(cursor, meta.db_table, meta.pk.column)
 
 
-@dataclass(frozen=True, slots=True)
-class _Insertion:
+class _Insertion(NamedTuple):
     statement: Statement
     answer: Callable[[Any, Any], Any]
-    left_out: dict[str, Any]
-
-    def run(self, using: str, values: Mapping[str, Any]) -> Any:
-        return self.statement.run(using, values, self.answer)
 
 
 def _constant(field: Any) -> Any:

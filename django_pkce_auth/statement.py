@@ -89,7 +89,7 @@ def together(using: str) -> Iterator[None]:
     """
     connection = connections[using]
     with transaction.atomic(using=using):
-        if getattr(connection, _SHARED, None) is not None:
+        if are_together(using):
             yield
             return
         with connection.cursor() as cursor:
@@ -98,6 +98,11 @@ def together(using: str) -> Iterator[None]:
                 yield
             finally:
                 setattr(connection, _SHARED, None)
+
+
+def are_together(using: str) -> bool:
+    """True within ``together``."""
+    return getattr(connections[using], _SHARED, None) is not None
 
 
 def plain_field(field: Any) -> Any:

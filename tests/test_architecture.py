@@ -44,6 +44,7 @@ SHARED = {
     "signals",
     "statement",
     "transport",
+    "writing",
 }
 # What each room may import of ours: the rooms named here, and itself.
 ROOMS: dict[str, set[str]] = {
@@ -56,6 +57,7 @@ ROOMS: dict[str, set[str]] = {
     "statement": set(),
     "compiled": {"instances", "statement"},
     "instances": set(),
+    "writing": {"compiled", "statement"},
     "conf": {"addresses", "authorization_server", "provider_settings", "resource_registry", "scope_registry"},
     "signals": set(),
     "metrics": {"conf", "signals"},

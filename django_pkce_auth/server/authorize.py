@@ -17,9 +17,7 @@ from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import explain_mismatch, matches
 from ..protocol.scopes import format_scope
 from ..secrets import AUTHORIZATION_CODE, digest, generate
-from ..statement import together
 from .consent import remember
-from .events import record
 from .lookups import AskingClient, find_asking_client
 from .models import AuthorizationCode, Client
 from .remembered import Remembered
@@ -163,29 +161,27 @@ def approve(
     client, using = authorization.client, router.db_for_write(AuthorizationCode)
     before, own = authorization.remembered, settings.resources.own.identifier
     allowed = before.adding(scopes, authorization.resources, own=own)
-    with together(using):
-        remember(
-            allowed,
-            before=before,
-            user=user,
-            client=client,
-            scopes=scopes,
-            now=now,
-            using=using,
-            was_asked=was_asked,
-        )
-        _CODE.run(
-            using,
-            digest=digest(raw_code),
-            client_id=client.pk,
-            user_id=user.pk,
-            created_at=now,
-            expires_at=now + settings.authorization_code_lifetime,
-            code_challenge=authorization.request.code_challenge,
-            redirect_uri=authorization.redirect_uri,
-            scope=format_scope(scopes),
-            resource=" ".join(authorization.resources) or None,
-        )
-        record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
+    code = {
+        "digest": digest(raw_code),
+        "client_id": client.pk,
+        "user_id": user.pk,
+        "created_at": now,
+        "expires_at": now + settings.authorization_code_lifetime,
+        "code_challenge": authorization.request.code_challenge,
+        "redirect_uri": authorization.redirect_uri,
+        "scope": format_scope(scopes),
+        "resource": " ".join(authorization.resources) or None,
+    }
+    remember(
+        allowed,
+        before=before,
+        code=(_CODE, code),
+        user=user,
+        client=client,
+        scopes=scopes,
+        now=now,
+        using=using,
+        was_asked=was_asked,
+    )
     response = AuthorizationResponse(code=raw_code, state=authorization.state, iss=settings.issuer)
     return response.encode(authorization.redirect_uri)

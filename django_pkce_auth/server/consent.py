@@ -7,21 +7,28 @@ from datetime import datetime
 from typing import Any
 
 from django.db import router, transaction
+from django.db.models import QuerySet
 
 from ..compiled import Insert, Update
 from ..protocol.redirect_uris import is_claimed_https
 from ..scope_registry import Scope, ScopeRegistry
 from ..statement import Slot
-from .events import record
+from ..writing import Step, write
+from .events import record, recording
 from .models import AuthorizationCode, Client, Consent, DeviceCode, TokenFamily
 from .remembered import Remembered
 from .revoke import revoke_families
 
-_HOLD = Update(
-    lambda: Consent.objects.filter(**{name: Slot(Consent, name) for name in ("user", "client", "scope", "resource")}),
-    scope=Slot(Consent, "scope"),
-)
+
+def _as_read() -> QuerySet[Consent]:
+    names = {"user": "user", "client": "client", "scope": "before_scope", "resource": "before_resource"}
+    return Consent.objects.filter(**{column: Slot(Consent, column, name) for column, name in names.items()})
+
+
+_HOLD = Update(_as_read, scope=Slot(Consent, "scope", "before_scope"))
 """Writes what is there already: it finds the row as it was read, and keeps it so until the transaction ends."""
+
+_REPLACE = Update(_as_read, **{name: Slot(Consent, name) for name in ("scope", "resource", "updated_at")})
 
 _STORE = Insert(Consent, unique=["user", "client"], updating=["scope", "resource", "updated_at"])
 """Two approvals at the same moment make one row."""
@@ -75,46 +82,61 @@ def remember(
     allowed: Remembered,
     *,
     before: Remembered,
+    code: Step,
     user: Any,
     client: Client,
     scopes: tuple[str, ...],
     now: datetime,
     using: str,
     was_asked: bool,
-) -> None:
-    """Store all that the user has ``allowed`` the client by now; one statement mostly, within a transaction.
-
-    ``scopes`` are those of the answer that was just given. Where nobody was asked, what was read ``before`` is the
-    answer: raises ConsentGone if it is no longer there. The row is written in any case, before what relies on it, so
-    that a withdrawal comes either before all of this, or after it and finds what was made.
-    """
-    stands = before != Remembered() and (allowed == before or not was_asked)
-    if stands and _still_there(allowed, before=before, user=user, client=client, now=now, using=using):
-        if allowed == before:
-            return
-    elif stands and not was_asked:
-        raise ConsentGone
-    else:
-        _STORE.run(
-            using,
-            user_id=user.pk,
-            client_id=client.pk,
-            scope=allowed.scope,
-            resource=allowed.resource,
-            created_at=now,
-            updated_at=now,
-        )
-    record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
-
-
-def _still_there(
-    allowed: Remembered, *, before: Remembered, user: Any, client: Client, now: datetime, using: str
 ) -> bool:
-    """Make ``allowed`` of what was read ``before``; False where it is not what is there by now."""
+    """Store all that the user has ``allowed`` the client by now, and the ``code`` that relies on it; tell of both.
+
+    ``scopes`` are those of the answer that was just given. False where ``code`` changes a row and finds it changed
+    already. Where nobody was asked, what was read ``before`` is the answer: raises ConsentGone if it is no longer
+    there. The consent's row is written in any case, in the code's transaction, so that a withdrawal comes either before
+    all of this, or after it and finds what was made.
+    """
+    for consent in _ways(allowed, before=before, user=user, client=client, now=now, was_asked=was_asked):
+        with recording(using):
+            written, _ = write(using, consent, code)
+            if not written:
+                continue
+            if consent[0] is not _HOLD:
+                record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
+            record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
+            return True
+    if not was_asked:
+        raise ConsentGone
+    return False
+
+
+def _ways(
+    allowed: Remembered, *, before: Remembered, user: Any, client: Client, now: datetime, was_asked: bool
+) -> list[Step]:
+    """Return how the consent is to be stored; the second way where the first does not find what was read."""
+    store = (
+        _STORE,
+        {
+            "user_id": user.pk,
+            "client_id": client.pk,
+            "scope": allowed.scope,
+            "resource": allowed.resource,
+            "created_at": now,
+            "updated_at": now,
+        },
+    )
+    if before == Remembered() or (was_asked and allowed != before):
+        return [store]
+    read = {
+        "user": user.pk,
+        "client": client.pk,
+        "before_scope": before.scope,
+        "before_resource": before.resource,
+    }
     if allowed == before:
-        return bool(_HOLD.run(using, user=user.pk, client=client.pk, scope=before.scope, resource=before.resource))
-    rows = Consent.objects.using(using).filter(user=user, client=client, scope=before.scope, resource=before.resource)
-    return bool(rows.update(scope=allowed.scope, resource=allowed.resource, updated_at=now))
+        return [(_HOLD, read), store] if was_asked else [(_HOLD, read)]
+    return [(_REPLACE, read | {"scope": allowed.scope, "resource": allowed.resource, "updated_at": now})]
 
 
 def withdraw(*, user: Any, client: Client, now: datetime, actor: Any = None) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, router, transaction
 
 from .. import conf
+from ..compiled import Update
 from ..protocol.device import (
     DEFAULT_INTERVAL_SECONDS,
     USER_CODE_LENGTH,
@@ -17,13 +18,19 @@ from ..protocol.device import (
 )
 from ..protocol.scopes import format_scope
 from ..secrets import DEVICE_CODE, digest, generate, generate_from
+from ..statement import Slot
 from .consent import remember
-from .events import record
 from .models import Client, Consent, DeviceCode
 from .remembered import Remembered
 
 TRIES = 5
 """How often another user code is drawn where the first is in use: 34 bits are short of unique."""
+
+
+_APPROVE = Update(
+    lambda: DeviceCode.objects.filter(digest=Slot(DeviceCode, "digest"), approved_at=None, denied_at=None),
+    **{name: Slot(DeviceCode, name) for name in ("user", "approved_at", "scope")},
+)
 
 
 def begin(
@@ -84,18 +91,22 @@ def approve_device(
     consent = Consent.objects.using(using).filter(user=user, client=client).first()
     before = consent.remembered if consent else Remembered()
     allowed = before.adding(scopes, device.resources, own=settings.resources.own.identifier)
-    with transaction.atomic(using=using):
-        remember(allowed, before=before, user=user, client=client, scopes=scopes, now=now, using=using, was_asked=True)
-        if not _unanswered(device, using).update(approved_at=now, user=user, scope=format_scope(scopes)):
-            transaction.set_rollback(True, using=using)
-            return False
-        record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
-    return True
+    approval = {"digest": device.digest, "user": user.pk, "approved_at": now, "scope": format_scope(scopes)}
+    return remember(
+        allowed,
+        before=before,
+        code=(_APPROVE, approval),
+        user=user,
+        client=client,
+        scopes=scopes,
+        now=now,
+        using=using,
+        was_asked=True,
+    )
 
 
 def deny_device(device: DeviceCode, *, now: datetime) -> bool:
-    return bool(_unanswered(device, router.db_for_write(DeviceCode)).update(denied_at=now))
-
-
-def _unanswered(device: DeviceCode, using: str) -> Any:
-    return DeviceCode.objects.using(using).filter(pk=device.pk, approved_at=None, denied_at=None)
+    unanswered = DeviceCode.objects.using(router.db_for_write(DeviceCode)).filter(
+        pk=device.pk, approved_at=None, denied_at=None
+    )
+    return bool(unanswered.update(denied_at=now))

@@ -7,12 +7,14 @@ so nothing is told of what was rolled back.
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from django.db import router, transaction
 from django.dispatch import Signal
 
 from .. import conf, signals
+from ..statement import together
 from .audit_entry import AuditEntry
 from .models import Client, TokenFamily
 
@@ -30,6 +32,11 @@ EVENTS: Final[dict[str, tuple[Signal, int]]] = {
     "signing_key_retired": (signals.signing_key_retired, logging.WARNING),
     "client_authentication_failed": (signals.client_authentication_failed, logging.WARNING),
 }
+
+
+def recording(using: str) -> AbstractContextManager[None]:
+    """Return the transaction that what is written needs together with its ``record``; none where that writes no row."""
+    return together(using) if conf.settings().audit else nullcontext()
 
 
 def record(

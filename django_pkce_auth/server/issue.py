@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ..compiled import Insert
 from ..conf import Settings
+from ..instances import stored_instance
 from ..protocol.jwt_access_token import access_token_claims
 from ..protocol.scopes import format_scope
 from ..protocol.token import TokenResponse
 from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
+from ..writing import KEY, Step, write
 from .models import OPAQUE, AccessToken, Client, RefreshToken, TokenFamily
 from .purge import purge_sometimes
 
 _CLIENT: Final[Any] = TokenFamily._meta.get_field("client")
 _FAMILY: Final = Insert(TokenFamily)
+_FAMILY_COLUMNS: Final = [field.attname for field in TokenFamily._meta.concrete_fields if not field.primary_key]
 _ACCESS_TOKEN: Final = Insert(AccessToken)
 _REFRESH_TOKEN: Final = Insert(RefreshToken)
 
 
-def start_family(
+def new_family(
     *,
     client: Client,
     user_id: Any,
@@ -30,21 +34,27 @@ def start_family(
     now: datetime,
     using: str,
 ) -> TokenFamily:
-    """Insert the row that everything of this authorization points to; ``user_id`` is None where no person is in it."""
+    """Make what everything of this authorization will point to: ``issue_tokens`` stores it and gives it its key.
+
+    ``user_id`` is None where no person is in it.
+    """
     lifetime = settings.authorization_lifetime
-    family: TokenFamily = _FAMILY.instance(
-        using,
-        client_id=client.id,
-        user_id=user_id,
-        created_at=now,
-        last_used_at=now,
-        expires_at=None if lifetime is None else now + lifetime,
-        scope=scope,
-        resource=resource,
-        has_siblings=False,
-    )
+    columns = {
+        "id": None,
+        "client_id": client.id,
+        "user_id": user_id,
+        "created_at": now,
+        "expires_at": None if lifetime is None else now + lifetime,
+        "last_used_at": now,
+        "revoked_at": None,
+        "revoked_reason": None,
+        "scope": scope,
+        "resource": resource,
+        "has_siblings": False,
+    }
+    family: Any = stored_instance(TokenFamily, using, columns)
     _CLIENT.set_cached_value(family, client)
-    return family
+    return cast(TokenFamily, family)
 
 
 def issue_tokens(
@@ -53,13 +63,17 @@ def issue_tokens(
     settings: Settings,
     now: datetime,
     using: str,
+    claims: Sequence[Step] = (),
     scopes: tuple[str, ...] | None = None,
     resources: tuple[str, ...] | None = None,
     generation: int | None = None,
-) -> TokenResponse:
-    """Insert an access token of the family and, if ``generation`` is given, a refresh token; two statements at most.
+) -> TokenResponse | None:
+    """Insert an access token of the family and, if ``generation`` is given, a refresh token; the family if it is new.
 
-    ``scopes`` and ``resources`` narrow the access token; None leaves it at the family's.
+    All or nothing: one statement on PostgreSQL, and elsewhere one for each row and each of the ``claims``: changes that
+    one issuance alone may make, where a new family is named ``KEY``. Returns None, and has inserted nothing, where one
+    of them finds its row changed already. ``scopes`` and ``resources`` narrow the access token; None leaves it at the
+    family's.
     """
     expires_at = _earliest(now + settings.access_token_lifetime, family.expires_at)
     if family.client.token_format == OPAQUE:
@@ -68,21 +82,36 @@ def issue_tokens(
         granted = family.scopes if scopes is None else scopes
         bound = family.resources if resources is None else resources
         raw_access_token = _signed(family, granted, bound, expires_at, settings=settings, now=now, using=using)
+    steps: list[Step] = []
+    is_new = family.id is None
+    if is_new:
+        steps.append((_FAMILY, {name: getattr(family, name) for name in _FAMILY_COLUMNS}))
+    steps += claims
+    of_family = {"family_id": KEY if is_new else family.id, "created_at": now}
     stored = digest(raw_access_token)
-    _ACCESS_TOKEN.run(
-        using,
-        digest=stored,
-        family_id=family.id,
-        created_at=now,
-        expires_at=expires_at,
-        scope=None if scopes is None else format_scope(scopes),
-        resource=None if resources is None else " ".join(resources),
-    )
+    access_token = {
+        "digest": stored,
+        "expires_at": expires_at,
+        "scope": None if scopes is None else format_scope(scopes),
+        "resource": None if resources is None else " ".join(resources),
+    }
+    steps.append((_ACCESS_TOKEN, of_family | access_token))
+    raw_refresh_token = None
+    if generation is not None:
+        raw_refresh_token = generate(REFRESH_TOKEN)
+        ends = _earliest(now + settings.refresh_token_lifetime, family.expires_at)
+        refresh_token = {"digest": digest(raw_refresh_token), "expires_at": ends, "generation": generation}
+        steps.append((_REFRESH_TOKEN, of_family | refresh_token))
+    written, key = write(using, *steps)
+    if not written:
+        return None
+    if is_new:
+        family.id = key
     purge_sometimes(stored, now=now, using=using)
     return TokenResponse(
         access_token=raw_access_token,
         expires_in=int((expires_at - now).total_seconds()),
-        refresh_token=_refresh_token(family, generation, settings, now, using) if generation is not None else None,
+        refresh_token=raw_refresh_token,
         scopes=family.scopes if scopes is None else scopes,
     )
 
@@ -111,19 +140,6 @@ def _signed(
         expires_at=int(expires_at.timestamp()),
     )
     return sign(claims, algorithm=family.client.token_format, settings=settings, now=now, using=using)
-
-
-def _refresh_token(family: TokenFamily, generation: int, settings: Settings, now: datetime, using: str) -> str:
-    raw = generate(REFRESH_TOKEN)
-    _REFRESH_TOKEN.run(
-        using,
-        digest=digest(raw),
-        family_id=family.id,
-        created_at=now,
-        expires_at=_earliest(now + settings.refresh_token_lifetime, family.expires_at),
-        generation=generation,
-    )
-    return raw
 
 
 def _earliest(moment: datetime, end: datetime | None) -> datetime:

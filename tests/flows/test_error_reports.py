@@ -53,7 +53,8 @@ GRANTS = "django_pkce_auth.server.grants"
         f"{GRANTS}.authorization_code.authenticate",
         "django_pkce_auth.server.lookups.digest",
         "django_pkce_auth.server.lookups.same",
-        "django_pkce_auth.server.issue._refresh_token",
+        "django_pkce_auth.server.issue.write",
+        "django_pkce_auth.server.issue.purge_sometimes",
         "django_pkce_auth.server.responses.JsonResponse",
     ],
 )

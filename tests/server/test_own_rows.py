@@ -10,6 +10,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth.compiled import Insert
 from django_pkce_auth.server import consent, purge
 from django_pkce_auth.server.consent import withdraw
 from django_pkce_auth.server.grants import refresh_token
@@ -135,17 +136,24 @@ class TestConsent:
         before = mine.remembered
         Consent.objects.filter(pk=mine.pk).update(**changed)
         allowed = before.adding(("read",), (), own="https://testserver")
+        now, row = (
+            timezone.now(),
+            {"digest": b"c" * 32, "code_challenge": "x" * 43, "redirect_uri": "x", "scope": "read"},
+        )
+        row |= {"client_id": app.client.pk, "user_id": alice.pk, "created_at": now, "expires_at": now + SOON}
         with pytest.raises(consent.ConsentGone):
             consent.remember(
                 allowed,
                 before=before,
+                code=(Insert(AuthorizationCode), row),
                 user=alice,
                 client=app.client,
                 scopes=("read",),
-                now=timezone.now(),
+                now=now,
                 using="default",
                 was_asked=False,
             )
+        assert not AuthorizationCode.objects.exists()
 
     def test_withdrawal_ends_what_this_user_allowed_this_client(
         self, app: App, alice: Any, consents: dict[tuple[str, str], Consent]

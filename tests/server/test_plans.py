@@ -32,7 +32,7 @@ class Watch:
         self.faults: list[str] = []
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith(("SELECT", "UPDATE", "DELETE")):
+        if sql.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
             self.explained.append(sql)
             found = _explain_on_postgresql(sql, params) if connection.vendor == "postgresql" else _explain(sql, params)
             self.faults += [f"{fault}: {sql}" for fault in found]

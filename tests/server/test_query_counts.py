@@ -22,6 +22,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BRACKETS = ("BEGIN", "COMMIT", "START TRANSACTION")
 
 
+def on_postgresql(fewer: int, elsewhere: int) -> int:
+    """There, what is written together is one statement."""
+    return fewer if connection.vendor == "postgresql" else elsewhere
+
+
 @contextmanager
 def statements(number: int, *, fewer: bool = False) -> Iterator[None]:
     """Fail unless the database is sent just this many statements, or at most so many where ``fewer`` will do."""
@@ -32,20 +37,20 @@ def statements(number: int, *, fewer: bool = False) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("secrets", [1, 3])
-def test_code_exchange_takes_five_statements(app: App, code: str, secrets: int) -> None:
+def test_code_exchange_takes_five_statements_or_two(app: App, code: str, secrets: int) -> None:
     for _ in range(secrets - 1):
         add_secret(app.client, now=timezone.now())
-    with statements(5):
+    with statements(on_postgresql(2, 5)):
         assert app.redeem(code).status_code == 200
 
 
-def test_code_exchange_of_a_public_client_takes_five(public_app: App, signed_in: Browser) -> None:
+def test_code_exchange_of_a_public_client_takes_as_many(public_app: App, signed_in: Browser) -> None:
     code = approve(signed_in, public_app.link())["code"]
-    with statements(5):
+    with statements(on_postgresql(2, 5)):
         assert public_app.redeem(code).status_code == 200
 
 
-def test_device_takes_two_statements_to_wait_and_six_to_get_its_tokens(
+def test_device_takes_two_statements_to_wait_and_six_or_three_to_get_its_tokens(
     register: Callable[..., App], signed_in: Browser
 ) -> None:
     app = register(grant_types=f"refresh_token {DEVICE_CODE}")
@@ -54,12 +59,12 @@ def test_device_takes_two_statements_to_wait_and_six_to_get_its_tokens(
         app.post(grant_type=DEVICE_CODE, device_code=codes["device_code"])
     signed_in.post("/oauth/device", {"user_code": codes["user_code"], "decision": "approve"})
     # One more than a code: its row is held first, as devices poll while a withdrawal may have it.
-    with statements(6):
+    with statements(on_postgresql(3, 6)):
         assert app.post(grant_type=DEVICE_CODE, device_code=codes["device_code"]).status_code == 200
 
 
-def test_refresh_takes_four_statements(app: App, tokens: dict[str, Any]) -> None:
-    with statements(4):
+def test_refresh_takes_four_statements_or_two(app: App, tokens: dict[str, Any]) -> None:
+    with statements(on_postgresql(2, 4)):
         assert app.refresh(tokens["refresh_token"]).status_code == 200
 
 
@@ -70,7 +75,7 @@ def test_refresh_after_a_retry_takes_one_statement_more(app: App, tokens: dict[s
         tokens = app.refresh(tokens["refresh_token"]).json()
     else:
         TokenFamily.objects.update(has_siblings=None)
-    with statements(5):
+    with statements(on_postgresql(3, 5)):
         assert app.refresh(tokens["refresh_token"]).status_code == 200
 
 
@@ -114,7 +119,7 @@ def test_revoking_costs_the_same_whatever_the_family_holds(
 def test_prompt_and_approval_take_few_statements(app: App, signed_in: Browser) -> None:
     with statements(4):  # session, user, client, how many trust it
         assert signed_in.get(app.link()).status_code == 200
-    with statements(5):
+    with statements(on_postgresql(4, 5)):
         approve(signed_in, app.link())
-    with statements(5):  # the consent stands already, and is held until the code is there
+    with statements(on_postgresql(4, 5)):  # the consent stands already, and is held until the code is there
         approve(signed_in, app.link())

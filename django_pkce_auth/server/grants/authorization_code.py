@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 from typing import cast
 
-from django.db import router, transaction
+from django.db import router
 
 from ...compiled import Update
 from ...conf import Settings
@@ -15,10 +15,11 @@ from ...protocol.errors import INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.pkce import verify
 from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
-from ...statement import Slot, together
+from ...statement import Slot
+from ...writing import KEY
 from ..authenticate import authenticate, require_grant_type
-from ..events import record
-from ..issue import issue_tokens, start_family
+from ..events import record, recording
+from ..issue import issue_tokens, new_family
 from ..lookups import find_code
 from ..models import AuthorizationCode, Client, TokenFamily
 from ..resources import narrowed_resources
@@ -79,31 +80,34 @@ def _redeem(
 
     Filling ``family`` is the claim, and the database decides it: of several requests one UPDATE finds it empty.
     """
-    with together(using):
-        family = start_family(
-            client=client,
-            user_id=code.user_id,
-            scope=code.scope,
-            resource=code.resource,
+    family = new_family(
+        client=client,
+        user_id=code.user_id,
+        scope=code.scope,
+        resource=code.resource,
+        settings=settings,
+        now=now,
+        using=using,
+    )
+    with recording(using):
+        response = issue_tokens(
+            family,
             settings=settings,
             now=now,
             using=using,
+            claims=[(_CLAIM, {"digest": code.digest, "family": KEY})],
+            resources=resources,
+            generation=0 if client.may_use("refresh_token") else None,
         )
-        if not _CLAIM.run(using, digest=code.digest, family=family.id):
-            transaction.set_rollback(True, using=using)
-            return None
-        generation = 0 if client.may_use("refresh_token") else None
-        response = issue_tokens(
-            family, settings=settings, now=now, using=using, resources=resources, generation=generation
-        )
-        record(
-            "tokens_issued",
-            client=client,
-            user=code.user,
-            family=family.id,
-            using=using,
-            grant_type="authorization_code",
-        )
+        if response is not None:
+            record(
+                "tokens_issued",
+                client=client,
+                user=code.user,
+                family=family.id,
+                using=using,
+                grant_type="authorization_code",
+            )
     return response
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import router
-from django.db.models import F
+from django.db.models import F, QuerySet
 
+from ...compiled import Update
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
 from ...protocol.device import AUTHORIZATION_PENDING, EXPIRED_TOKEN, SLOW_DOWN, DeviceTokenRequest
 from ...protocol.errors import ACCESS_DENIED, INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import TokenResponse
-from ...statement import together
+from ...statement import Slot, together
+from ...writing import KEY
 from ..authenticate import authenticate, require_grant_type
 from ..events import record
-from ..issue import issue_tokens, start_family
+from ..issue import issue_tokens, new_family
 from ..lookups import find_device_code
 from ..models import Client, DeviceCode
 from ..resources import narrowed_resources
@@ -24,6 +26,14 @@ from ..resources import narrowed_resources
 SLOW_DOWN_SECONDS = 5
 """What each poll that came too early adds to the interval (RFC 8628 §3.5)."""
 TOLERANCE = timedelta(milliseconds=500)
+
+
+def _unclaimed() -> QuerySet[DeviceCode]:
+    return DeviceCode.objects.filter(digest=Slot(DeviceCode, "digest"), family=None)
+
+
+_HOLD = Update(_unclaimed, polled_at=Slot(DeviceCode, "polled_at"))
+_CLAIM = Update(_unclaimed, family=Slot(DeviceCode, "family"))
 
 
 def exchange_device_code(
@@ -68,29 +78,34 @@ def _redeem(
     pass a row that is not committed (InnoDB), each of them would stand in the way of a withdrawal that has the code.
     """
     using = router.db_for_write(DeviceCode)
-    unclaimed = DeviceCode.objects.using(using).filter(pk=device.pk, family=None)
+    family = new_family(
+        client=client,
+        user_id=device.user_id,
+        scope=device.scope,
+        resource=device.resource,
+        settings=settings,
+        now=now,
+        using=using,
+    )
     with together(using):
-        if not unclaimed.update(polled_at=now):
+        if not _HOLD.run(using, digest=device.digest, polled_at=now):
             raise _used()
-        family = start_family(
-            client=client,
-            user_id=device.user_id,
-            scope=device.scope,
-            resource=device.resource,
+        response = issue_tokens(
+            family,
             settings=settings,
             now=now,
             using=using,
+            claims=[(_CLAIM, {"digest": device.digest, "family": KEY})],
+            resources=resources,
+            generation=0 if client.may_use("refresh_token") else None,
         )
-        unclaimed.update(family=family)
-        generation = 0 if client.may_use("refresh_token") else None
-        response = issue_tokens(
-            family, settings=settings, now=now, using=using, resources=resources, generation=generation
-        )
+        if response is None:
+            raise _used()
         record(
             "tokens_issued",
             client=client,
             user=device.user,
-            family=family.pk,
+            family=family.id,
             using=using,
             grant_type=DeviceTokenRequest.grant_type,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import cast
 
 from django.db import router
 from django.db.models import F
@@ -17,9 +18,10 @@ from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import RefreshTokenRequest, TokenResponse
 from ...scope_registry import ScopeRegistry
-from ...statement import Slot, together
+from ...statement import Slot
+from ...writing import Step
 from ..authenticate import authenticate, require_grant_type
-from ..events import record
+from ..events import record, recording
 from ..issue import issue_tokens
 from ..lookups import find_refresh_token
 from ..models import Client, RefreshToken, TokenFamily
@@ -49,6 +51,17 @@ SLIDE = timedelta(days=1)
 SIMULTANEOUS = timedelta(seconds=2)
 """Requests this close together are one client's own race, which no thief has to have caused."""
 
+_RETRY = Update(
+    lambda: RefreshToken.objects.filter(
+        digest=Slot(RefreshToken, "digest"),
+        superseded_at__gt=Slot(RefreshToken, "superseded_at", "since"),
+        retries__lt=RETRIES,
+    ),
+    retries=F("retries") + 1,
+)
+"""Claims one of the few retries that a client whose answer was lost has."""
+_NOTE_SIBLINGS = Update(lambda: TokenFamily.objects.filter(pk=Slot(TokenFamily, "id")), has_siblings=True)
+
 
 def exchange_refresh_token(
     parameters: Parameters, credentials: ClientCredentials, *, settings: Settings, now: datetime
@@ -65,19 +78,22 @@ def exchange_refresh_token(
     scopes = _narrowed(request.scopes, family.scopes, registry=settings.scopes)
     resources = narrowed_resources(request.resources, family.resources, registry=settings.resources)
     narrowed = {"scopes": scopes, "resources": resources}
+    issue = partial(_issue, token, client, settings=settings, now=now, using=using, narrowed=narrowed)
     keeps = client.is_confidential and not client.rotates_refresh_tokens
     # One that was superseded while the client still rotated stays superseded.
     if keeps and token.superseded_at is None:
         _slide(token, settings=settings, now=now, using=using)
-        return _issue(token, client, settings=settings, now=now, using=using, narrowed=narrowed, rotate=False)
+        return cast(TokenResponse, issue(rotate=False))
     if token.superseded_at is None and (rival_used_at := _rival_used_at(token, using)) is not None:
         raise _reused(token, client, since=rival_used_at, now=now, using=using)
-    issue = partial(_issue, token, client, settings=settings, now=now, using=using, narrowed=narrowed, rotate=True)
-    if (response := _if_claimed(_supersede, token, issue, now=now, using=using)) is not None:
-        return response
+    if token.superseded_at is None:
+        supersede = (_SUPERSEDE, {"digest": token.digest, "superseded_at": now})
+        if (response := issue(claims=[supersede], rotate=True)) is not None:
+            return response
     if _successor_was_used(token, using):
         raise _reused(token, client, since=None, now=now, using=using)
-    if (response := _if_claimed(_retry, token, issue, now=now, using=using)) is not None:
+    retry = (_RETRY, {"digest": token.digest, "since": now - RETRY_WINDOW})
+    if (response := issue(claims=[retry, (_NOTE_SIBLINGS, {"id": family.id})], rotate=True)) is not None:
         return response
     since = RefreshToken.objects.using(using).filter(pk=token.pk).values_list("superseded_at", flat=True).first()
     raise _reused(token, client, since=since, now=now, using=using)
@@ -136,34 +152,6 @@ def _narrowed(
     return requested
 
 
-def _if_claimed(
-    claim: Callable[[RefreshToken, datetime, str], bool],
-    token: RefreshToken,
-    issue: Callable[[], TokenResponse],
-    *,
-    now: datetime,
-    using: str,
-) -> TokenResponse | None:
-    """Claim and issue in one transaction: whoever does not win the claim issues nothing."""
-    with together(using):
-        return issue() if claim(token, now, using) else None
-
-
-def _supersede(token: RefreshToken, now: datetime, using: str) -> bool:
-    return token.superseded_at is None and bool(_SUPERSEDE.run(using, digest=token.digest, superseded_at=now))
-
-
-def _retry(token: RefreshToken, now: datetime, using: str) -> bool:
-    """Claim one of the few retries that a client whose answer was lost has."""
-    lost = RefreshToken.objects.using(using).filter(
-        pk=token.pk, superseded_at__gt=now - RETRY_WINDOW, retries__lt=RETRIES
-    )
-    if not lost.update(retries=F("retries") + 1):
-        return False
-    TokenFamily.objects.using(using).filter(pk=token.family_id).update(has_siblings=True)
-    return True
-
-
 def _successor_was_used(token: RefreshToken, using: str) -> bool:
     siblings = RefreshToken.objects.using(using).filter(family=token.family_id, generation=token.generation + 1)
     return siblings.filter(superseded_at__isnull=False).exists()
@@ -178,11 +166,17 @@ def _issue(
     using: str,
     narrowed: Mapping[str, tuple[str, ...] | None],
     rotate: bool,
-) -> TokenResponse:
+    claims: Sequence[Step] = (),
+) -> TokenResponse | None:
+    """Claim and issue in one transaction: whoever does not win the claim issues nothing, and gets None."""
     family = token.family
     generation = token.generation + 1 if rotate else None
-    response = issue_tokens(family, settings=settings, now=now, using=using, generation=generation, **narrowed)
-    record("tokens_refreshed", client=client, user=family.user, family=family.id, using=using)
+    with recording(using):
+        response = issue_tokens(
+            family, settings=settings, now=now, using=using, claims=claims, generation=generation, **narrowed
+        )
+        if response is not None:
+            record("tokens_refreshed", client=client, user=family.user, family=family.id, using=using)
     return response
 
 

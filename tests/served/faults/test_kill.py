@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from django_pkce_auth.server.models import AccessToken, AuthorizationCode, RefreshToken, TokenFamily
 from tests.served.races.cast import Program, make_codes, make_families, make_user, use
@@ -88,8 +89,9 @@ def test_exchange_is_whole_or_nothing(when: str, server: Server, program: Progra
         assert opened is not None
         assert opened.status == 200
     assert answer is not None, "the walk never came to its end"
-    # Every statement up to the commit leaves nothing; only behind it the code is gone.
-    assert outcomes[:5] == [200] * 5
+    # Every statement up to the commit leaves nothing; only behind it the code is gone. PostgreSQL has no more than two:
+    # one to read, and one to write, which is its own transaction.
+    assert len(outcomes) == 2 if connection.vendor == "postgresql" else outcomes[:5] == [200] * 5
     assert outcomes == sorted(outcomes)
     assert outcomes[-1] == (200 if when == "before" else 400)
 
@@ -119,4 +121,5 @@ def test_client_goes_on_after_a_refresh_that_was_killed(when: str, server: Serve
         assert onward is not None
         assert onward.status == 200
     assert answer is not None, "the walk never came to its end"
-    assert dead >= 5
+    # PostgreSQL has three: two to read, as these families are of a time when no retry was noted, and one to write.
+    assert dead == 3 if connection.vendor == "postgresql" else dead >= 5
