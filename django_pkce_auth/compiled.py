@@ -166,14 +166,17 @@ class Select:
         self._instances = instances
         self._keys = keys or {}
         self._scalars = scalars or {}
-        self._compiled: dict[str, _Found] = {}
+        self._compiled: dict[str, Found] = {}
 
     def rows(self, using: str, **values: Any) -> list[Row]:
         """Return what is found. One statement."""
-        found = self._compiled.get(using) or self._compile(using)
+        found = self.compiled(using)
         return found.statement.run(using, values, found.rows)
 
-    def _compile(self, using: str) -> _Found:
+    def compiled(self, using: str) -> Found:
+        return self._compiled.get(using) or self._compile(using)
+
+    def _compile(self, using: str) -> Found:
         queryset = self._queryset()
         joined = {path: _model_at(queryset.model, path) for path in self._instances}
         deferred, _ = queryset.query.deferred_loading
@@ -201,7 +204,7 @@ class Select:
         parts = {
             path: _part(path, model, fields[path], linked, picked(columns[path])) for path, model in joined.items()
         }
-        self._compiled[using] = _Found(statement, picked(self._values), parts)
+        self._compiled[using] = Found(statement, len(names), picked(self._values), parts)
         return self._compiled[using]
 
     def _column(self, path: str, field: Any, annotated: Collection[str]) -> str:
@@ -241,8 +244,12 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
+    """What a ``Select`` finds on one database: the statement, and how its rows are read."""
+
     statement: Statement
+    width: int
+    """The number of columns."""
     values: _Picked
     parts: Mapping[str, _Part]
 
@@ -255,7 +262,7 @@ class Row:
 
     __slots__ = ("_connection", "_found", "_raw")
 
-    def __init__(self, raw: Sequence[Any], found: _Found, connection: Any) -> None:
+    def __init__(self, raw: Sequence[Any], found: Found, connection: Any) -> None:
         self._raw = raw
         self._found = found
         self._connection = connection

@@ -50,6 +50,15 @@ class Statement:
             {name: each for name, each in named.items() if name not in slots},
         )
 
+    def labelled(self, label: str) -> Statement:
+        """Return the same with ``label`` before each name, to be part of another one."""
+        return Statement(
+            _NAMED.sub(lambda place: f"%({label}{place[1]})s", self.sql),
+            [f"{label}{name}" for name in self.names],
+            [(f"{label}{name}", prepare) for name, prepare in self.preparations],
+            {f"{label}{name}": value for name, value in self.literals.items()},
+        )
+
     def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
         """Execute it, and return the ``answer`` that cursor and connection give."""
         connection = connections[using]
@@ -78,6 +87,7 @@ def _as_it_is(prepare: Any, connection: Any) -> bool:
 _MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _AS_IT_IS: Final = {models.Field.get_db_prep_value, models.fields.AutoFieldMixin.get_db_prep_value}
 _PLACE: Final = re.compile(r"(?<!%)%s")
+_NAMED: Final = re.compile(r"%\((\w+)\)s")
 _SHARED: Final = "_pkce_auth_cursor"
 
 

@@ -43,8 +43,9 @@ def write(using: str, *steps: Step) -> tuple[bool, Any]:
 def _in_turn(using: str, steps: Sequence[Step]) -> tuple[bool, Any]:
     key = None
     for statement, values in steps:
-        given = {name: key if value is KEY else value for name, value in values.items()}
-        answer = statement.run(using, **given)
+        if key is not None:
+            values = {name: key if value is KEY else value for name, value in values.items()}
+        answer = statement.run(using, **values)
         if isinstance(statement, Insert):
             key = answer if key is None else key
         elif not answer:
@@ -95,19 +96,12 @@ def _join(shape: tuple[Any, ...], using: str, steps: Sequence[Step]) -> _Joined 
     clauses = [part.clause(key) for part in first] + [part.clause(key, found) for part in inner]
     answer = "" if last.draws_key else f" RETURNING {key}"
     every = [*first, *then]
-    places = {
-        part.named(name): (part.step, name) for part in every for name in part.own.names if name not in part.waits
-    }
+    places = {name: (part.step, own) for part in every for name, own in part.given.items()}
     statement = Statement(
         f"WITH {', '.join(clauses)} {last.sql(key, found)}{answer}",
         list(places),
-        [
-            (part.named(name), prepare)
-            for part in every
-            for name, prepare in part.own.preparations
-            if name in part.given
-        ],
-        {part.named(name): value for part in every for name, value in part.own.literals.items()},
+        [(name, prepare) for part in every for name, prepare in part.own.preparations if name in places],
+        {name: value for part in every for name, value in part.own.literals.items()},
     )
     _compiled[shape] = _Joined(statement, places)
     return _compiled[shape]
@@ -129,20 +123,22 @@ class _Part:
 
     @classmethod
     def of(cls, step: int, using: str, statement: Insert | Update, values: Mapping[str, Any]) -> _Part:
-        own = statement.compiled(using, values)
-        waits = {name for name in own.names if values[name] is KEY}
-        if isinstance(statement, Update):
-            return cls(f"s{step}", step, own, True, False, waits, " RETURNING 1")
-        return cls(f"s{step}", step, own, False, statement.draws_key(using, values), waits, "")
+        own, label = statement.compiled(using, values), f"s{step}"
+        waits = [f"{label}_{name}" for name in own.names if values[name] is KEY]
+        is_update = isinstance(statement, Update)
+        draws_key = isinstance(statement, Insert) and statement.draws_key(using, values)
+        return cls(label, step, own.labelled(f"{label}_"), is_update, draws_key, waits, " RETURNING 1" * is_update)
 
     def held(self, steps: Sequence[Step], using: str) -> _Part:
         """Return what finds the row that an UPDATE is for, and holds it."""
         statement: Any = steps[self.step][0]
-        return replace(self, label=f"h{self.step}", own=statement.search(using), tail=" FOR UPDATE")
+        label = f"h{self.step}"
+        return replace(self, label=label, own=statement.search(using).labelled(f"{label}_"), tail=" FOR UPDATE")
 
     @property
-    def given(self) -> list[str]:
-        return [name for name in self.own.names if name not in self.waits]
+    def given(self) -> dict[str, str]:
+        """The names of values, and what ``run`` calls them."""
+        return {name: name.removeprefix(f"{self.label}_") for name in self.own.names if name not in self.waits}
 
     @property
     def is_row(self) -> bool:
@@ -152,17 +148,15 @@ class _Part:
         return f"{self.label}{' (k)' if self.draws_key else ''} AS ({self.sql(key, condition)}{self.tail})"
 
     def sql(self, key: str, condition: str = "") -> str:
-        own = self.own.sql
+        sql = self.own.sql
         if condition and self.is_update:
-            own = f"{own} AND {condition}"
+            sql = f"{sql} AND {condition}"
         elif condition:
-            own = _ROW.sub(lambda row: f"SELECT {row[1]} WHERE {condition}", own)
-        return _PLACE.sub(lambda place: key if place[1] in self.waits else f"%({self.named(place[1])})s", own)
+            sql = _ROW.sub(lambda row: f"SELECT {row[1]} WHERE {condition}", sql)
+        for name in self.waits:
+            sql = sql.replace(f"%({name})s", key)
+        return sql
 
-    def named(self, name: str) -> str:
-        return f"{self.label}_{name}"
 
-
-_PLACE: Final = re.compile(r"%\((\w+)\)s")
 _ROW: Final = re.compile(r"VALUES \((%\(\w+\)s(?:, %\(\w+\)s)*)\)")
 """The row of an INSERT, where each column has a value of its own and nothing around it."""

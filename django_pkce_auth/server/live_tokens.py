@@ -6,7 +6,7 @@ One statement, and hardly anything is made of its row before somebody asks for i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 
 from ..compiled import Row, Select, columns_but
 from ..protocol.scopes import parse_scope
+from ..reading import Lookup
 from ..secrets import digest
 from ..statement import Slot, plain_field
 from .models import AccessToken, Client, RefreshToken
@@ -67,13 +68,31 @@ def _told(model: type[AccessToken | RefreshToken]) -> models.QuerySet[Any]:
     return _tokens(model).defer(*columns_but(_WHO, user, [user.USERNAME_FIELD, "is_active"]))
 
 
+# Of a client: what only the authorization server's own pages and endpoints look at.
+_SERVERS_OWN: Final = (
+    "default_scope",
+    "grant_types",
+    "rotates_refresh_tokens",
+    "introspects",
+    "web_origins",
+    "client_uri",
+    "policy_uri",
+    "tos_uri",
+    "registered_by",
+)
+
+
+def _granted(model: type[AccessToken]) -> models.QuerySet[Any]:
+    return _tokens(model).defer(*(f"{_CLIENT}__{column}" for column in _SERVERS_OWN))
+
+
 def _select(model: Any, tokens: Callable[[Any], models.QuerySet[Any]], *clients: str) -> Select:
     columns = (*_Columns._fields, *_OWN[model])
     return Select(partial(tokens, model), values=columns, instances=(*clients, _WHO), keys={_WHO: "who"})
 
 
 _SELECT: Final = {model: _select(model, _told) for model in _OWN}
-_WITH_CLIENT: Final = _select(AccessToken, _tokens, _CLIENT)
+_WITH_CLIENT: Final = _select(AccessToken, _granted, _CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +131,19 @@ class LiveToken:
         return client
 
 
-def find_live_token(model: type[AccessToken | RefreshToken], raw: str, *, now: datetime) -> LiveToken | None:
-    """Return the token if it is valid: it AND its family AND its client AND who it acts for. One query.
-
-    Of who that is only the name is read along.
-    """
-    return _live(model, _SELECT[model], raw, now)
+def lookup(model: type[AccessToken | RefreshToken], raw: str) -> Lookup:
+    """Return what finds the token, whether it is valid or not; of who it acts for only the name is read along."""
+    return _SELECT[model], {"digest": digest(raw)}
 
 
 def find_live_token_with_client(raw: str, *, now: datetime) -> LiveToken | None:
-    """Return the access token if it is valid, with all of its client. One query."""
-    return _live(AccessToken, _WITH_CLIENT, raw, now)
+    """Return the access token if it is valid, with its client. One query."""
+    rows = _WITH_CLIENT.rows(router.db_for_write(AccessToken), digest=digest(raw))
+    return live_token(AccessToken, rows, now=now)
 
 
-def _live(model: type[AccessToken | RefreshToken], select: Select, raw: str, now: datetime) -> LiveToken | None:
-    rows = select.rows(router.db_for_write(model), digest=digest(raw))
+def live_token(model: type[AccessToken | RefreshToken], rows: Sequence[Row], *, now: datetime) -> LiveToken | None:
+    """Return the token that was found if it is valid: it AND its family AND its client AND who it acts for."""
     if not rows:
         _log("unknown")
         return None

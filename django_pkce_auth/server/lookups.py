@@ -14,6 +14,7 @@ from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
 
 from ..compiled import Row, Select, columns_but
 from ..instances import is_plain
+from ..reading import Lookup, read
 from ..secrets import REFRESH_TOKEN, digest, same
 from ..statement import Slot
 from .models import AccessToken, AuthorizationCode, Client, Consent, DeviceCode, RefreshToken
@@ -186,7 +187,16 @@ _TOKENS = {
 
 def find_client(client_id: str, *, secrets: bool = True) -> KnownClient | None:
     """Return the client of exactly this identifier, or None; without its ``secrets`` where none was presented."""
-    rows = _CLIENT[secrets].rows(router.db_for_write(Client), client_id=client_id)
+    return _known(client_id, _CLIENT[secrets].rows(router.db_for_write(Client), client_id=client_id))
+
+
+def find_client_and(lookup: Lookup, client_id: str) -> tuple[KnownClient | None, Callable[[], list[Row]]]:
+    """Return the client with its secrets, and what returns what it asks about; one statement where that pays."""
+    rows, asked = read(router.db_for_write(Client), (_CLIENT[True], {"client_id": client_id}), lookup)
+    return _known(client_id, rows), asked
+
+
+def _known(client_id: str, rows: Sequence[Row]) -> KnownClient | None:
     if not rows:
         return None
     client = rows[0].instance("")

@@ -136,15 +136,15 @@ def test_token_missing_is_named(app: App) -> None:
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token", "unknown"])
 @pytest.mark.parametrize("service_user", [False, True])
-def test_cost_is_two_statements_and_no_write(
+def test_cost_is_two_statements_or_one_and_no_write(
     api: App, app: App, tokens: dict[str, Any], alice: Any, kind: str, service_user: bool
 ) -> None:
     if service_user:
         Client.objects.update(service_user=alice)
     with CaptureQueriesContext(connection) as captured:
         introspect(api, tokens.get(kind, "pkce_at_x"))
-    assert len(captured) == 2
-    assert all(query["sql"].startswith("SELECT") for query in captured)
+    assert len(captured) == (1 if connection.vendor == "postgresql" else 2)
+    assert not any(word in query["sql"] for query in captured for word in ("INSERT", "UPDATE", "DELETE"))
 
 
 def test_client_credentials_token_has_no_user_members(register: Callable[..., App]) -> None:

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from django_pkce_auth.server.live_tokens import find_live_token, find_live_token_with_client
+from django_pkce_auth.server.live_tokens import LiveToken, find_live_token_with_client, live_token, lookup
 from django_pkce_auth.server.models import AccessToken, Client, RefreshToken, TokenFamily
 from tests.four_steps import App
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 KINDS = [AccessToken, RefreshToken]
+
+
+def find_live_token(model: Any, raw: str, *, now: datetime) -> LiveToken | None:
+    select, values = lookup(model, raw)
+    return live_token(model, select.rows("default", **values), now=now)
 
 
 @pytest.fixture
@@ -98,6 +103,20 @@ def test_token_of_a_person_is_told_whose_and_of_which_client(
         named = find_live_token(AccessToken, raw(AccessToken), now=NOW)
         assert named is not None
         assert named.user.username == "alice"
+
+
+def test_client_is_read_along_but_for_what_its_pages_show(
+    raw: Callable[[Any], str], django_assert_num_queries: Any
+) -> None:
+    Client.objects.update(metadata={"tier": "gold"}, first_party=True, policy_uri="https://app.example/policy")
+    with django_assert_num_queries(1):
+        found = find_live_token_with_client(raw(AccessToken), now=NOW)
+        assert found is not None
+        client = found.client()
+        assert (client.name, client.metadata, client.first_party) == ("Photo App", {"tier": "gold"}, True)
+        assert (client.verified_at, client.service_user_id, client.scopes) == (None, None, ("read", "write", "profile"))
+    with django_assert_num_queries(1):
+        assert client.policy_uri == "https://app.example/policy"
 
 
 @pytest.mark.parametrize("acts", [True, False])

@@ -23,7 +23,7 @@ BRACKETS = ("BEGIN", "COMMIT", "START TRANSACTION")
 
 
 def on_postgresql(fewer: int, elsewhere: int) -> int:
-    """There, what is written together is one statement."""
+    """There, what is written or read together is one statement."""
     return fewer if connection.vendor == "postgresql" else elsewhere
 
 
@@ -95,8 +95,8 @@ def test_bearer_check_of_a_bad_token_takes_one_at_most(db: None, header: str) ->
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
-def test_introspection_takes_two_statements(app: App, tokens: dict[str, Any], kind: str) -> None:
-    with statements(2):
+def test_introspection_takes_two_statements_or_one(app: App, tokens: dict[str, Any], kind: str) -> None:
+    with statements(on_postgresql(1, 2)):
         assert app.post("/oauth/introspect", token=tokens[kind]).json()["active"]
 
 
@@ -112,7 +112,7 @@ def test_revoking_costs_the_same_whatever_the_family_holds(
     AccessToken.objects.bulk_create(rows)
     with statements(3):  # the code, its family, one UPDATE
         assert app.redeem(code).status_code == 400
-    with statements(2):  # the client, the token: what is revoked needs no UPDATE
+    with statements(on_postgresql(1, 2)):  # the client, the token: what is revoked needs no UPDATE
         assert not app.post("/oauth/introspect", token=tokens["access_token"]).json()["active"]
 
 

@@ -20,6 +20,7 @@ from ...protocol.errors import INVALID_REQUEST, OAuthError
 from ...protocol.parameters import MAX_MESSAGE_BYTES, Parameters
 from .. import cors
 from ..authenticate import ClientRefused, authenticate
+from ..lookups import KnownClient
 from ..models import Client
 from ..policy import ServerPolicy
 from ..responses import error_response, method_not_allowed, too_many_failures, unavailable
@@ -36,8 +37,8 @@ class ClientRequest:
     credentials: ClientCredentials
     now: datetime
 
-    def authenticate(self) -> Client:
-        return authenticate(self.credentials, found=None, now=self.now)
+    def authenticate(self, found: KnownClient | None = None) -> Client:
+        return authenticate(self.credentials, found=found, now=self.now)
 
 
 Endpoint = Callable[[HttpRequest, ClientRequest], HttpResponse]

@@ -10,7 +10,8 @@ from ... import conf
 from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ...protocol.introspection import IntrospectionRequest, IntrospectionResponse
 from ...secrets import REFRESH_TOKEN
-from ..live_tokens import LiveToken, find_live_token
+from ..live_tokens import LiveToken, live_token, lookup
+from ..lookups import find_client_and
 from ..models import AccessToken, Client, RefreshToken
 from ..responses import json_response
 from .endpoint import ClientRequest, client_endpoint
@@ -20,12 +21,13 @@ from .endpoint import ClientRequest, client_endpoint
 def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
     """Say whether a token is active. Whose tokens a client may ask about is its ``introspects``."""
     wanted = IntrospectionRequest.decode(message.parameters)
-    client = message.authenticate()
-    if not client.is_confidential:
-        raise OAuthError(UNAUTHORIZED_CLIENT, "A public client may not introspect, as anybody can be it.")
     # Our prefix tells the kind, so no hint is needed.
     model = RefreshToken if wanted.token.startswith(REFRESH_TOKEN) else AccessToken
-    token = find_live_token(model, wanted.token, now=message.now)
+    caller, asked = find_client_and(lookup(model, wanted.token), message.credentials.client_id)
+    client = message.authenticate(found=caller)
+    if not client.is_confidential:
+        raise OAuthError(UNAUTHORIZED_CLIENT, "A public client may not introspect, as anybody can be it.")
+    token = live_token(model, asked(), now=message.now)
     if token is None or not _may_know(client, token):
         return json_response(IntrospectionResponse(active=False).encode())
     return json_response(_describe(token, model, issuer=conf.settings().issuer).encode())
