@@ -99,7 +99,7 @@ def together(using: str) -> Iterator[None]:
     """
     connection = connections[using]
     with transaction.atomic(using=using):
-        if are_together(using):
+        if are_together(connection):
             yield
             return
         with connection.cursor() as cursor:
@@ -110,9 +110,9 @@ def together(using: str) -> Iterator[None]:
                 setattr(connection, _SHARED, None)
 
 
-def are_together(using: str) -> bool:
+def are_together(connection: Any) -> bool:
     """True within ``together``."""
-    return getattr(connections[using], _SHARED, None) is not None
+    return getattr(connection, _SHARED, None) is not None
 
 
 def plain_field(field: Any) -> Any:

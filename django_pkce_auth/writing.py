@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -29,15 +30,19 @@ def write(using: str, *steps: Step) -> tuple[bool, Any]:
     Within ``together`` it is that block which is rolled back then, where the database takes one statement each. No step
     may look at a row that another one writes, as parts of one statement all see the tables as they were before it.
     """
-    if len(steps) > 1 and connections[using].vendor == "postgresql":
+    if len(steps) == 1:
+        return _in_turn(using, steps)
+    connection = connections[using]
+    if connection.vendor == "postgresql":
         shape = (using, *[(statement, statement.shape(values)) for statement, values in steps])
         joined = _compiled[shape] if shape in _compiled else _join(shape, using, steps)
         if joined is not None:
             return joined.run(using, steps)
-    if are_together(using):
-        return _in_turn(using, steps)
-    with together(using):
-        return _in_turn(using, steps)
+    with nullcontext() if are_together(connection) else together(using):
+        written, key = _in_turn(using, steps)
+        if not written:
+            transaction.set_rollback(True, using=using)
+    return written, key
 
 
 def _in_turn(using: str, steps: Sequence[Step]) -> tuple[bool, Any]:
@@ -49,7 +54,6 @@ def _in_turn(using: str, steps: Sequence[Step]) -> tuple[bool, Any]:
         if isinstance(statement, Insert):
             key = answer if key is None else key
         elif not answer:
-            transaction.set_rollback(True, using=using)
             return False, None
     return True, key
 

@@ -119,6 +119,13 @@ def test_single_step_is_run_as_it_is(held: RefreshToken) -> None:
     assert insert.startswith("INSERT")
 
 
+def test_single_update_that_finds_no_row_undoes_nothing(held: RefreshToken) -> None:
+    with transaction.atomic():
+        Client.objects.update(name="Before")
+        assert write("default", (RETRY, {"digest": b"?" * 32})) == (False, None)
+    assert Client.objects.get().name == "Before"
+
+
 def test_error_is_the_database_s_and_leaves_nothing(held: RefreshToken) -> None:
     with pytest.raises(DatabaseError), transaction.atomic():
         write("default", family_of(held), access_token(held, b"1" * 32), access_token(held, b"1" * 32))
