@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from django.db import connections, models
 from django.db.models.constants import LOOKUP_SEP, OnConflict
 from django.db.models.sql import InsertQuery, UpdateQuery
-from django.db.models.sql.datastructures import Join
 
 from .instances import Born, born
-from .statement import Slot, Statement, compiler_for, plain_field
+from .joins import fence, join_by
+from .statement import Slot, Statement, compiler_for
 
 Conversion = tuple[int, Sequence[Callable[..., Any]], Any]
 """A position, what turns the database's value there into Python's, and the expression that it is the value of."""
@@ -189,7 +189,9 @@ class Select:
         names = list(dict.fromkeys([*self._values, *(name for listed in columns.values() for name in listed)]))
         query = _selecting(queryset.query.clone(), names)
         for path, annotation in self._keys.items():
-            _join_by(query.annotations[annotation], query, path)
+            join_by(query.annotations[annotation], query, path)
+        if connections[using].vendor == "postgresql":
+            fence(query)
         compiler = compiler_for(query, using)
         statement = Statement.of(*compiler.as_sql(), connection=connections[using])
         conversions = compiler.get_converters(selected for selected, *_ in compiler.select)
@@ -311,26 +313,6 @@ def _model_at(model: type[models.Model], path: str) -> Any:
 
 def _below(path: str, name: str) -> str:
     return f"{path}{LOOKUP_SEP}{name}" if path else name
-
-
-class _JoinBy(Join):
-    """A row joined by the key that an expression gives."""
-
-    def __init__(self, key: Any, join: Any) -> None:
-        vars(self).update(vars(join))
-        self.key = key
-        self.model: Any = join.join_field.related_model
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        key, parameters = compiler.compile(self.key)
-        table, column = map(connection.ops.quote_name, (self.table_name, plain_field(self.model._meta.pk).column))
-        return f"{self.join_type} {table} {self.table_alias} ON ({self.table_alias}.{column} = {key})", list(parameters)
-
-
-def _join_by(key: Any, query: Any, path: str) -> None:
-    """Join the row at ``path`` by ``key`` instead; both are joined by the query already, and all of it has aliases."""
-    alias = query.setup_joins(path.split(LOOKUP_SEP), query.get_meta(), next(iter(query.alias_map))).joins[-1]
-    query.alias_map[alias] = _JoinBy(key, query.alias_map[alias])
 
 
 def _part(path: str, model: type[models.Model], own: Sequence[Any], linked: Collection[str], columns: _Picked) -> _Part:

@@ -266,3 +266,11 @@ def test_values_of_the_query_itself_stay_in_it(token: AccessToken, app: App) -> 
     Client.objects.update(name="Photo 100%s App")
     (row,) = select.rows("default", client_id=app.client.client_id)
     assert row.values == [app.client.pk]
+
+
+def test_planner_of_postgresql_finds_each_row_by_itself(app: App, token: AccessToken) -> None:
+    """Nothing else about a query depends on it: these are the rows of any other database."""
+    with CaptureQueriesContext(connection) as captured:
+        (row,) = TOKENS.rows("default", digest=token.digest)
+    assert captured[0]["sql"].count("LATERAL") == (5 if connection.vendor == "postgresql" else 0)
+    assert row.instance("family__client").service_user is None
