@@ -18,7 +18,6 @@ from .statement import Statement
 Lookup = tuple[Select, Mapping[str, Any]]
 """What is to be found, and its values: those of ``rows``."""
 
-
 _Answer = tuple[list[Row], Callable[[], list[Row]]]
 
 

@@ -92,6 +92,10 @@ class Demo:
         return dict(os.environ) | common | own[site]
 
 
+OTHER_PORTS = range(20_000, 32_768)
+"""Below those that a system gives out by itself, so that nobody gets one between its choice and its use."""
+
+
 def free_ports(*preferred: int) -> list[int]:
     """Return a port for each: the preferred one, or another where it is taken."""
     with ExitStack() as held:
@@ -99,7 +103,8 @@ def free_ports(*preferred: int) -> list[int]:
 
 
 def _bound(port: int) -> socket.socket:
-    for candidate in (port, 0):
+    others = secrets.SystemRandom().sample(OTHER_PORTS, 20)
+    for candidate in [port, *others] if port else others:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
