@@ -18,20 +18,16 @@ from .statement import Statement
 Lookup = tuple[Select, Mapping[str, Any]]
 """What is to be found, and its values: those of ``rows``."""
 
-_Answer = tuple[list[Row], Callable[[], list[Row]]]
 
-
-def read(using: str, first: Lookup, second: Lookup) -> _Answer:
-    """Return what the first finds, and what returns what the second finds, which is one row at most.
-
-    That is empty where the first finds nothing.
-    """
+def read(using: str, first: Lookup, second: Lookup) -> tuple[list[Row], Callable[[], list[Row]]]:
+    """Return what the first finds, and what returns what the second finds, which is one row at most."""
     (one, its_values), (other, other_values) = first, second
-    if connections[using].vendor != "postgresql":
-        rows = one.rows(using, **its_values)
-        return rows, lambda: other.rows(using, **other_values) if rows else []
-    both = _compiled.get((using, one, other)) or _join(using, one, other)
-    return both.run(using, its_values, other_values)
+    if connections[using].vendor == "postgresql":
+        both = _compiled.get((using, one, other)) or _join(using, one, other)
+        rows, others = both.run(using, its_values, other_values)
+    else:
+        rows, others = one.rows(using, **its_values), None
+    return rows, lambda: other.rows(using, **other_values) if others is None else others
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +36,20 @@ class _Both:
     one: Found
     other: Found
 
-    def run(self, using: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> _Answer:
+    def run(self, using: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[list[Row], list[Row] | None]:
+        """Return what each finds; None for the other where the one finds nothing that it could stand beside."""
         values = {f"a_{name}": value for name, value in one.items()}
         values |= {f"b_{name}": value for name, value in other.items()}
         return self.statement.run(using, values, self._rows)
 
-    def _rows(self, cursor: Any, connection: Any) -> _Answer:
+    def _rows(self, cursor: Any, connection: Any) -> tuple[list[Row], list[Row] | None]:
         found, width = cursor.fetchall(), self.one.width
-        # Beside each row of the first; nothing but NULL where there is none.
-        rest = [raw[width:] for raw in found[:1] if any(each is not None for each in raw[width:])]
-        rows = [Row(raw[:width], self.one, connection) for raw in found]
-        return rows, lambda: [Row(raw, self.other, connection) for raw in rest]
+        if not found:
+            return [], None
+        # Nothing but NULL where there is none.
+        beside = found[0][width:]
+        others = [Row(beside, self.other, connection)] if any(each is not None for each in beside) else []
+        return [Row(raw[:width], self.one, connection) for raw in found], others
 
 
 _compiled: dict[tuple[str, Select, Select], _Both] = {}

@@ -60,5 +60,7 @@ def test_second_is_empty_where_there_is_none(app: App, token: AccessToken) -> No
     assert others == []
 
 
-def test_nothing_is_found_without_the_first(app: App, token: AccessToken) -> None:
-    assert look_up("unknown", token.digest) == ([], [])
+def test_second_is_found_without_the_first(app: App, token: AccessToken) -> None:
+    rows, (other,) = look_up("unknown", token.digest)
+    assert rows == []
+    assert other.values == [token.created_at, None]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connection
@@ -30,6 +32,20 @@ def introspect(app: App, token: str, **more: str) -> dict[str, Any]:
 def api(register: Callable[..., App]) -> App:
     """A resource server that may ask about every token."""
     return register(client_id="api", introspects=Client.Introspects.ALL)
+
+
+@pytest.mark.parametrize("encoded", [True, False], ids=["form-encoded, as the RFC says", "raw, as many clients do"])
+def test_caller_with_an_odd_client_id_is_answered(api: App, tokens: dict[str, Any], encoded: bool) -> None:
+    odd = "100%+odd&=id%2B"
+    Client.objects.filter(pk=api.client.pk).update(client_id=odd)
+    pair = f"{quote(odd, safe='') if encoded else odd}:{api.secret}"
+    answer = Browser().post(
+        "/oauth/introspect",
+        urlencode({"token": tokens["access_token"]}),
+        content_type="application/x-www-form-urlencoded",
+        headers={"Authorization": f"Basic {b64encode(pair.encode()).decode()}"},
+    )
+    assert answer.json()["active"] is True
 
 
 def test_access_token_is_described_rfc7662_2_2(app: App, tokens: dict[str, Any], alice: Any) -> None:
