@@ -34,7 +34,7 @@ class _Fenced(Join):
     """A join that PostgreSQL plans by itself: it sees a subquery that looks up the rows for the one beside it.
 
     In what is found here each join leads from one row to a few by an index, and in one order. To weigh other orders was
-    a fifth to a third of all that the database did. ``OFFSET 0`` is what keeps the planner out.
+    a tenth to a third of all that the database did. ``OFFSET 0`` is what keeps the planner out.
     """
 
     def __init__(self, join: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
-from ..compiled import Insert
+from ..compiled import Insert, Update
 from ..conf import Settings
 from ..instances import stored_instance
 from ..protocol.jwt_access_token import access_token_claims
@@ -14,7 +14,8 @@ from ..protocol.scopes import format_scope
 from ..protocol.token import TokenResponse
 from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
 from ..writing import KEY, Step, write
-from .models import OPAQUE, AccessToken, Client, RefreshToken, TokenFamily
+from .events import record, recording
+from .models import OPAQUE, AccessToken, AuthorizationCode, Client, DeviceCode, RefreshToken, TokenFamily
 from .purge import purge_sometimes
 
 _CLIENT: Final[Any] = TokenFamily._meta.get_field("client")
@@ -55,6 +56,45 @@ def new_family(
     family: Any = stored_instance(TokenFamily, using, columns)
     _CLIENT.set_cached_value(family, client)
     return cast(TokenFamily, family)
+
+
+def redeem(
+    code: AuthorizationCode | DeviceCode,
+    client: Client,
+    *,
+    claim: Update,
+    grant_type: str,
+    resources: tuple[str, ...] | None,
+    settings: Settings,
+    now: datetime,
+    using: str,
+) -> TokenResponse | None:
+    """Begin a family with what the code stands for, and tell of it; None where another request claimed it first.
+
+    Filling ``family`` is the ``claim``, and the database decides it: of several requests one UPDATE finds it empty.
+    """
+    family = new_family(
+        client=client,
+        user_id=code.user_id,
+        scope=code.scope,
+        resource=code.resource,
+        settings=settings,
+        now=now,
+        using=using,
+    )
+    with recording(using):
+        response = issue_tokens(
+            family,
+            settings=settings,
+            now=now,
+            using=using,
+            claims=[(claim, {"digest": code.digest, "family": KEY})],
+            resources=resources,
+            generation=0 if client.may_use("refresh_token") else None,
+        )
+        if response is not None:
+            record("tokens_issued", client=client, user=code.user, family=family.id, using=using, grant_type=grant_type)
+    return response
 
 
 def issue_tokens(

@@ -48,7 +48,7 @@ GRANTS = "django_pkce_auth.server.grants"
 @pytest.mark.parametrize(
     "where",
     [
-        f"{GRANTS}.authorization_code.issue_tokens",
+        f"{GRANTS}.authorization_code.redeem",
         f"{GRANTS}.authorization_code.verify",
         f"{GRANTS}.authorization_code.authenticate",
         "django_pkce_auth.server.lookups.digest",

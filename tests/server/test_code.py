@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from django_pkce_auth import conf, signals
 from django_pkce_auth.server.grants import authorization_code
+from django_pkce_auth.server.issue import redeem
 from django_pkce_auth.server.lookups import find_code
 from django_pkce_auth.server.models import AccessToken, AuthorizationCode, RefreshToken, TokenFamily
 from tests.four_steps import REDIRECT_URI, VERIFIER, App, approve
@@ -44,8 +45,8 @@ def test_code_that_another_request_claimed_since_it_was_read_gives_nothing(app: 
     read, _ = find_code(code, secrets=False)
     assert read is not None
     assert app.redeem(code).status_code == 200
-    given = {"settings": conf.settings(), "now": timezone.now(), "using": "default"}
-    assert authorization_code._redeem(read, app.client, None, **given) is None
+    given: Any = {"resources": None, "settings": conf.settings(), "now": timezone.now(), "using": "default"}
+    assert redeem(read, app.client, claim=authorization_code._CLAIM, grant_type="authorization_code", **given) is None
     assert (TokenFamily.objects.count(), AccessToken.objects.count(), RefreshToken.objects.count()) == (1, 1, 1)
     assert RefreshToken.objects.get().generation == 0
 

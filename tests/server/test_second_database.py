@@ -18,6 +18,7 @@ from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.server.device import approve_device
 from django_pkce_auth.server.events import EVENTS
 from django_pkce_auth.server.grants import authorization_code
+from django_pkce_auth.server.issue import redeem
 from django_pkce_auth.server.keys import add_key
 from django_pkce_auth.server.lookups import find_code
 from django_pkce_auth.server.models import (
@@ -79,9 +80,11 @@ def test_code_that_another_request_claimed_leaves_no_family(app: App, code: str)
     read, _ = find_code(code, secrets=False)
     assert read is not None
     assert app.redeem(code).status_code == 200
-    given = {"settings": conf.settings(), "now": timezone.now(), "using": second_database.ALIAS}
+    given: Any = {"resources": None, "settings": conf.settings(), "now": timezone.now(), "using": second_database.ALIAS}
     with second_database.told({"tokens_issued": signals.tokens_issued}) as names:
-        assert authorization_code._redeem(read, app.client, None, **given) is None
+        assert (
+            redeem(read, app.client, claim=authorization_code._CLAIM, grant_type="authorization_code", **given) is None
+        )
     assert names == []
     assert TokenFamily.objects.count() == 1
 

@@ -16,10 +16,9 @@ from ...protocol.parameters import Parameters
 from ...protocol.pkce import verify
 from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
 from ...statement import Slot
-from ...writing import KEY
 from ..authenticate import authenticate, require_grant_type
-from ..events import record, recording
-from ..issue import issue_tokens, new_family
+from ..events import record
+from ..issue import redeem
 from ..lookups import find_code
 from ..models import AuthorizationCode, Client, TokenFamily
 from ..resources import narrowed_resources
@@ -51,7 +50,16 @@ def exchange_code(
         if not code.user.is_active:
             raise _refused("its user is deactivated")
         resources = narrowed_resources(request.resources, code.resources, registry=settings.resources)
-        response = _redeem(code, client, resources, settings=settings, now=now, using=using)
+        response = redeem(
+            code,
+            client,
+            claim=_CLAIM,
+            grant_type=request.grant_type,
+            resources=resources,
+            settings=settings,
+            now=now,
+            using=using,
+        )
         if response is not None:
             return response
     _revoke_replayed(code, client, now=now, using=using)
@@ -65,50 +73,6 @@ def _prove_possession(code: AuthorizationCode, request: AuthorizationCodeTokenRe
             INVALID_GRANT, "redirect_uri is not the one of the authorization request; send the same string again."
         )
     verify(cast(str, request.code_verifier), code.code_challenge)
-
-
-def _redeem(
-    code: AuthorizationCode,
-    client: Client,
-    resources: tuple[str, ...] | None,
-    *,
-    settings: Settings,
-    now: datetime,
-    using: str,
-) -> TokenResponse | None:
-    """Claim the code and issue its tokens in one transaction; None where another request claimed it first.
-
-    Filling ``family`` is the claim, and the database decides it: of several requests one UPDATE finds it empty.
-    """
-    family = new_family(
-        client=client,
-        user_id=code.user_id,
-        scope=code.scope,
-        resource=code.resource,
-        settings=settings,
-        now=now,
-        using=using,
-    )
-    with recording(using):
-        response = issue_tokens(
-            family,
-            settings=settings,
-            now=now,
-            using=using,
-            claims=[(_CLAIM, {"digest": code.digest, "family": KEY})],
-            resources=resources,
-            generation=0 if client.may_use("refresh_token") else None,
-        )
-        if response is not None:
-            record(
-                "tokens_issued",
-                client=client,
-                user=code.user,
-                family=family.id,
-                using=using,
-                grant_type="authorization_code",
-            )
-    return response
 
 
 def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, using: str) -> None:

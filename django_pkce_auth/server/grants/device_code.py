@@ -15,10 +15,8 @@ from ...protocol.errors import ACCESS_DENIED, INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import TokenResponse
 from ...statement import Slot, together
-from ...writing import KEY
 from ..authenticate import authenticate, require_grant_type
-from ..events import record
-from ..issue import issue_tokens, new_family
+from ..issue import redeem
 from ..lookups import find_device_code
 from ..models import Client, DeviceCode
 from ..resources import narrowed_resources
@@ -78,37 +76,21 @@ def _redeem(
     pass a row that is not committed (InnoDB), each of them would stand in the way of a withdrawal that has the code.
     """
     using = router.db_for_write(DeviceCode)
-    family = new_family(
-        client=client,
-        user_id=device.user_id,
-        scope=device.scope,
-        resource=device.resource,
-        settings=settings,
-        now=now,
-        using=using,
-    )
     with together(using):
-        if not _HOLD.run(using, digest=device.digest, polled_at=now):
-            raise _used()
-        response = issue_tokens(
-            family,
-            settings=settings,
-            now=now,
-            using=using,
-            claims=[(_CLAIM, {"digest": device.digest, "family": KEY})],
-            resources=resources,
-            generation=0 if client.may_use("refresh_token") else None,
-        )
-        if response is None:
-            raise _used()
-        record(
-            "tokens_issued",
-            client=client,
-            user=device.user,
-            family=family.id,
-            using=using,
-            grant_type=DeviceTokenRequest.grant_type,
-        )
+        response = None
+        if _HOLD.run(using, digest=device.digest, polled_at=now):
+            response = redeem(
+                device,
+                client,
+                claim=_CLAIM,
+                grant_type=DeviceTokenRequest.grant_type,
+                resources=resources,
+                settings=settings,
+                now=now,
+                using=using,
+            )
+    if response is None:
+        raise _used()
     return response
 
 
