@@ -26,7 +26,7 @@ def log_in(request: HttpRequest, completed: Completed, *, policy: ClientPolicy, 
     """Log the account's user in, created first where the provider's ``create_users`` allows; raises LoginRefused."""
     provider = completed.provider
     if not provider.settings.login:
-        raise LoginRefused(_("Nobody can log in with a %(provider)s account here.") % {"provider": provider.name})
+        raise LoginRefused(_("Nobody can log in here with an account at %(provider)s.") % {"provider": provider.name})
     if completed.account.subject is None:
         raise LoginRefused(
             _("%(provider)s did not say which account it is, so nobody can be logged in with it.")

@@ -185,7 +185,7 @@ def test_provider_that_lost_its_login_meanwhile_logs_nobody_in(db: None, pkce_au
     browser = Browser()
     state = begin(browser, login=True)["state"]
     pkce_auth.provider(login=False)
-    refused(come_back(browser, code=CODE, state=state), browser, "Nobody can log in with a Acme account here.")
+    refused(come_back(browser, code=CODE, state=state), browser, "Nobody can log in here with an account at Acme.")
 
 
 def test_signed_in_visitor_is_sent_on_from_the_log_in_page(signed_in: Browser) -> None:

@@ -79,6 +79,7 @@ def run(area: Area, directory: Path, mutants: list[str]) -> dict[str, str]:
     plan = {
         "mutants": {name: name.partition("__mutmut_")[0] for name in mutants},
         "fresh": [f"{PACKAGE}.{module}" for module in area.fresh],
+        "compiling": [f"{PACKAGE}.{module}" for module in area.compiling],
     }
     (directory / "mutants.json").write_text(json.dumps(plan))
     tests = [test if test.startswith("-") else f"tests/{test}" for test in area.tests]

@@ -11,12 +11,14 @@ class Area:
     """``modules`` are paths within the package; ``tests`` what pytest is told to run of tests/.
 
     ``fresh`` are those modules that work when they are imported, or keep what they made when first asked: a mutant of
-    theirs is tested after they are imported again.
+    theirs is tested after they are imported again. ``compiling`` are those whose functions say what a statement is
+    compiled of: before a mutant of theirs is tested, what was compiled is forgotten.
     """
 
     modules: tuple[str, ...]
     tests: tuple[str, ...]
     fresh: tuple[str, ...] = ()
+    compiling: tuple[str, ...] = ()
 
 
 SERVER: Final = (
@@ -47,6 +49,7 @@ AREAS: Final = {
         tuple(f"server/{name}.py" for name in SERVER),
         ("server", "flows/test_four_steps.py", "--ignore-glob=tests/server/test_admin*"),
         fresh=("server.live_tokens", "server.lookups"),
+        compiling=("server.consent", "server.grants.device_code"),
     ),
     "client": Area(
         tuple(f"client/{name}.py" for name in CLIENT),

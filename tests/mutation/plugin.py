@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis.extra._patching  # noqa: F401  (a failure imports it, in each child anew)
 import pytest
@@ -29,6 +30,8 @@ from mutmut.state import state
 PLAN, OUTCOMES = Path("mutants.json"), Path("outcomes.json")
 CHILDREN = int(os.environ.get("MUTATION_CHILDREN", os.cpu_count() or 1))
 NONE = "no mutant"
+JOINING = {"django_pkce_auth.writing", "django_pkce_auth.reading"}
+"""The modules that keep larger statements."""
 EXAMPLES = 10
 MOST_LEFT_OUT = 5
 TRIED_SECONDS = 30
@@ -38,9 +41,11 @@ PATIENCE_SECONDS = 30
 
 
 class Mutation:
-    def __init__(self, session: pytest.Session, mutants: dict[str, str], fresh: list[str]) -> None:
+    def __init__(
+        self, session: pytest.Session, mutants: dict[str, str], fresh: list[str], compiling: list[str]
+    ) -> None:
         self.session, self.items = session, session.items
-        self.mutants, self.fresh = mutants, fresh
+        self.mutants, self.fresh, self.compiling = mutants, fresh, compiling
         self.tests: dict[str, list[pytest.Item]] = defaultdict(list)
         self.seconds: dict[str, float] = {}
         self.left_out: list[pytest.Item] = []
@@ -71,7 +76,7 @@ class Mutation:
             pytest.exit("too many tests fail without any mutant", returncode=1)
         self.items = [item for item in self.items if item not in self.left_out]
         set_mutant_under_test("")
-        for module in self.fresh:
+        for module in (*self.fresh, *self.compiling):
             # Who reaches any of it uses what it made.
             functions = {each for each in {*self.tests, *self.mutants.values()} if module_of(each) == module}
             users = {item for function in functions for item in self.tests[function]}
@@ -103,6 +108,8 @@ class Mutation:
             for module in self.fresh:
                 if mutant == NONE or module == module_of(mutant):
                     importlib.reload(sys.modules[module])
+            if module_of(mutant) in self.compiling:
+                forget_compiled(sys.modules[module_of(mutant)])
             code = 0
             for number, item in enumerate(items):
                 if not self.passes(item, self.items):
@@ -156,6 +163,14 @@ class Mutation:
         while self.children:
             self.collect()
         OUTCOMES.write_text(json.dumps(self.outcomes))
+
+
+def forget_compiled(module: ModuleType) -> None:
+    """Have a module's statements compiled anew, also where they are parts of a larger one."""
+    larger = (each for name, each in sys.modules.items() if name in JOINING)
+    for each in (*vars(module).values(), *larger):
+        if hasattr(each, "_compiled"):
+            each._compiled.clear()
 
 
 def module_of(name: str) -> str:
