@@ -105,8 +105,10 @@ def serve(side: str, middleware: str, counts: dict[str, int]) -> Iterator[Served
             connection.execute("VACUUM ANALYZE")
         port = _free_port()
         command = [python, "-m", "gunicorn", "benchmarks.wsgi:application", "--bind", f"127.0.0.1:{port}"]
-        command += ["--workers", "2", "--worker-class", "gthread", "--threads", "1", "--keep-alive", "600", "--graceful-timeout", "1"]
-        server = subprocess.Popen([*command, "--log-level", "warning"], env=environment, cwd=ROOT)
+        command += ["--workers", "2", "--worker-class", "gthread", "--threads", "1", "--keep-alive", "600"]
+        # It would wait for the connections that are kept.
+        command += ["--graceful-timeout", "1", "--log-level", "warning"]
+        server = subprocess.Popen(command, env=environment, cwd=ROOT)
         stack.callback(server.wait, 20)
         stack.callback(server.terminate)
         _wait_for(port)
