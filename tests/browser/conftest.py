@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +51,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """Databases with a user each and the registered client; each test gets a copy."""
+    """Databases with a user each and the registered client; whoever starts the sites gets a copy."""
     demo = Demo(tmp_path_factory.mktemp("prepared"), *free_ports(0, 0, 0))
     prepare(demo)
     return demo
@@ -57,16 +59,35 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 @pytest.fixture
 def sites(prepared: Demo, tmp_path: Path) -> Iterator[Running]:
-    """Both sites, up, as they are after the set-up."""
+    """Both sites, up, for one test that does something to them."""
     for database in prepared.directory.glob("*.sqlite3"):
         shutil.copy(database, tmp_path)
     with running(dataclasses.replace(prepared, directory=tmp_path)) as sites:
         yield sites
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Both sites, up for all tests that leave them so: to start them takes longer than most tests."""
+    demo = Demo(tmp_path_factory.mktemp("shared"), *free_ports(0, 0, 0))
+    prepare(demo)
+    for database in demo.directory.glob("*.sqlite3"):
+        shutil.copy(database, f"{database}.prepared")
+    with running(demo):
+        yield demo
+
+
 @pytest.fixture
-def demo(sites: Running) -> Demo:
-    return sites.demo
+def demo(request: pytest.FixtureRequest) -> Demo:
+    """Both sites, up, as they are after the set-up."""
+    if "sites" in request.fixturenames:
+        sites: Running = request.getfixturevalue("sites")
+        return sites.demo
+    demo: Demo = request.getfixturevalue("shared")
+    for database in demo.directory.glob("*.sqlite3"):
+        with closing(sqlite3.connect(f"{database}.prepared")) as before, closing(sqlite3.connect(database)) as used:
+            before.backup(used)
+    return demo
 
 
 @pytest.fixture
