@@ -18,8 +18,8 @@ class Grant:
     """What a verified token allows: ``request.oauth`` behind every guard.
 
     ``user`` is None without a person. ``client`` is None where another server issued the token; ``subject`` is then
-    its name for the person. ``service_user`` is for whom a client without a person acts. ``resources`` is what the
-    token is bound to; empty: to this project.
+    its name for the person, and None without one. ``service_user`` is for whom a client without a person acts.
+    ``resources`` is what the token is bound to; empty: to this project.
     """
 
     client_id: str

@@ -14,6 +14,7 @@ from django.test import RequestFactory, override_settings
 
 from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.resource.remote import introspection
+from django_pkce_auth.server.models import Client
 from tests.resource.issuer import Issuer
 from tests.resource.test_remote_jwks import call, refused
 
@@ -77,6 +78,18 @@ def test_answer_that_is_not_for_us_now_is_refused(issuer: Issuer, changes: dict[
 def test_token_without_an_end_lives_as_long_as_the_answer(issuer: Issuer) -> None:
     del issuer.tokens["good"]["exp"]
     assert call("good").status_code == 200
+
+
+def test_program_of_which_our_server_names_no_subject_has_no_user(issuer: Issuer, register: Any) -> None:
+    program = register(client_id="7", introspects=Client.Introspects.ALL, grant_types="client_credentials")
+    token = program.post(grant_type="client_credentials", scope="read").json()["access_token"]
+    said = program.post("/oauth/introspect", token=token).json()
+    issuer.tokens["program"] = said | {"iss": issuer.url}
+    with use(issuer, user="tests.resource.test_remote_jwks.user_of"):
+        response = call("program")
+    assert response.status_code == 200
+    answer = json.loads(response.content)
+    assert (answer["client_id"], answer["subject"], answer["user"]) == ("7", None, "AnonymousUser")
 
 
 def test_view_can_not_change_what_the_next_request_is_told(issuer: Issuer) -> None:

@@ -47,7 +47,7 @@ def who(request: HttpRequest) -> HttpResponse:
             "subject": grant.subject,
             "scopes": grant.scopes,
             "user": str(request.user),
-            "claims": grant.claims["jti"],
+            "claims": grant.claims.get("jti"),
         }
     )
 
@@ -273,6 +273,14 @@ def test_project_says_which_user_a_subject_is(issuer: Issuer) -> None:
     with use(issuer, user="tests.resource.test_remote_jwks.user_of"):
         assert json.loads(call(issuer.sign()).content)["user"] == "remote-7"
         assert refused(issuer.sign(sub="blocked"))
+
+
+def test_program_whose_client_id_is_a_persons_key_is_not_that_person_rfc9068_2_2(issuer: Issuer) -> None:
+    with use(issuer, user="tests.resource.test_remote_jwks.user_of"):
+        response = call(issuer.sign(client_id="7", sub="7"))
+    assert response.status_code == 200
+    answer = json.loads(response.content)
+    assert (answer["client_id"], answer["subject"], answer["user"]) == ("7", None, "AnonymousUser")
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

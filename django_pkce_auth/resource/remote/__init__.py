@@ -42,17 +42,21 @@ def _grant(claims: Mapping[str, Any], *, server: AuthorizationServer, own: str) 
     except OAuthError:
         _log("its scope is malformed")
         return None
-    user = import_string(server.user)(claims) if server.user else None
+    subject = claims.get("sub")
+    # A program that acts for itself has none (RFC 7662), or is its own subject (RFC 9068 §2.2): its client ID must not
+    # be taken for the key of a person.
+    if not isinstance(subject, str) or subject == client_id:
+        subject = None
+    user = import_string(server.user)(claims) if server.user and subject is not None else None
     if user is not None and not user.is_active:
         _log("its user is inactive here")
         return None
-    subject = claims.get("sub")
     return Grant(
         client_id=client_id,
         scopes=scopes,
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         user=user,
-        subject=subject if isinstance(subject, str) else None,
+        subject=subject,
         resources=resources,
         claims=claims,
     )
