@@ -19,7 +19,7 @@ def fake_provider(db: None) -> Iterator[Any]:
 
 @pytest.fixture
 def bearer_client(db: None) -> Any:
-    """The function ``bearer_client(user, scopes)``."""
+    """The function ``bearer_client(user, scopes)``, which takes ``resource`` too."""
     from .testing import bearer_client as make
 
     return make

@@ -65,6 +65,11 @@ class ResourceRegistry(Mapping[str, Resource]):
             found = self._resources.get(identifier[:-1])
         return found
 
+    def meant_by(self, key: str) -> Resource:
+        """Return what a project's own code names, by an identifier or a path; one that is unknown admits its tokens."""
+        identifier = absolute_identifier(key, issuer=self.own.identifier)
+        return self.named(identifier) or Resource(identifier)
+
     def those(self, identifiers: Iterable[str]) -> tuple[Resource, ...]:
         """Return the resources, to be shown; one that has left the settings has no name."""
         return tuple(self._resources.get(identifier) or Resource(identifier) for identifier in identifiers)

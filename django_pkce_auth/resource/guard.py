@@ -15,7 +15,7 @@ from django.utils.functional import SimpleLazyObject
 from .. import conf
 from ..error_reports import hide_secrets
 from ..protocol.scopes import is_scope_token
-from ..resource_registry import Resource, absolute_identifier
+from ..resource_registry import Resource
 from .bearer import verify
 from .grant import Grant, Refused
 
@@ -42,10 +42,7 @@ class Requirement:
 
     def resource_at(self, path: str, *, settings: conf.Settings) -> Resource:
         """Return what is asked for at ``path``; a resource that the settings do not name admits its own tokens."""
-        if self.resource is None:
-            return settings.resources.at(path)
-        identifier = absolute_identifier(self.resource, issuer=settings.issuer)
-        return settings.resources.named(identifier) or Resource(identifier)
+        return settings.resources.at(path) if self.resource is None else settings.resources.meant_by(self.resource)
 
 
 def check(request: HttpRequest, needed: Requirement) -> Grant:

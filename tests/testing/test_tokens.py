@@ -38,6 +38,27 @@ def test_async_view_is_reached_by_an_async_client(alice: Any) -> None:
     assert async_to_sync(client.get)("/api/async").json() == {"user": "alice"}
 
 
+@pytest.mark.parametrize(
+    "resource", ["/api", "https://testserver/api", ["/mcp", "/api"], ("https://elsewhere.example", "/api")]
+)
+def test_view_of_a_resource_is_reached_by_a_token_that_names_it(alice: Any, settings: Any, resource: Any) -> None:
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "RESOURCES": {"/api": "Our API", "/mcp": "Tools"}}
+    assert make(alice, ["read"], resource=resource).get("/api/read").status_code == 200
+    client = async_bearer_client(alice, ["read"], resource=resource)
+    assert async_to_sync(client.get)("/api/async").status_code == 200
+
+
+@pytest.mark.parametrize("resource", [(), "/mcp", "https://testserver"])
+def test_view_of_a_resource_refuses_tokens_for_others(alice: Any, settings: Any, resource: Any) -> None:
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "RESOURCES": {"/api": "Our API", "/mcp": "Tools"}}
+    assert make(alice, ["read"], resource=resource).get("/api/read").status_code == 401
+
+
+def test_token_for_a_resource_is_none_elsewhere(alice: Any) -> None:
+    assert make(alice, ["read"], resource="/mcp").get("/api/read").status_code == 401
+    assert make(alice, ["read"], resource="https://testserver").get("/api/read").status_code == 200
+
+
 @pytest.mark.django_db
 def test_token_without_a_user_is_a_client_that_acts_for_itself() -> None:
     issue_access_token(None, ["read"])
