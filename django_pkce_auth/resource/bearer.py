@@ -14,7 +14,7 @@ from ..protocol.scopes import format_scope
 from ..resource_registry import Resource
 from .grant import Grant, Refused, Unavailable
 from .local import find_local_grant
-from .metadata import metadata_url
+from .metadata import metadata_url, opening
 
 __all__ = ["Grant", "Refused", "verify"]
 
@@ -35,9 +35,8 @@ def verify(
     the same header gave earlier in the same request: the token is not looked up again.
     """
 
-    def refuse(status: int, error: OAuthError | None, *, scope: str = "") -> NoReturn:
-        # RFC 9728 §5.1: where a client learns which server to ask, and for what.
-        count("token_verified", result="no_token" if error is None else error.error)
+    def refuse(status: int, error: OAuthError, *, scope: str = "") -> NoReturn:
+        count("token_verified", result=error.error)
         metadata = "" if status == 400 else metadata_url(resource, settings=settings)
         raise Refused(status, error, challenge=bearer.challenge(error, scope=scope, resource_metadata=metadata))
 
@@ -46,7 +45,8 @@ def verify(
     except OAuthError as error:
         refuse(400, error)
     if raw_token is None:
-        refuse(401, None, scope=format_scope(scopes or resource.scopes))
+        count("token_verified", result="no_token")
+        raise Refused(401, None, challenge=first_challenge(scopes, resource=resource, settings=settings))
     grant = known or find_grant(raw_token, settings=settings, now=now)
     if grant is None:
         # Unknown, expired and revoked are one answer for the client; all three mean: get a new token.
@@ -59,6 +59,12 @@ def verify(
     if known is None and settings.metrics:
         count("token_verified", result="ok")
     return grant
+
+
+def first_challenge(scopes: tuple[str, ...], *, resource: Resource, settings: Settings) -> str:
+    """Return what a request without a token is told: which server to ask, and for what (RFC 9728 §5.1)."""
+    scope = format_scope(scopes or opening(resource.scopes))
+    return bearer.challenge(scope=scope, resource_metadata=metadata_url(resource, settings=settings))
 
 
 def find_grant(raw_token: str, *, settings: Settings, now: datetime) -> Grant | None:

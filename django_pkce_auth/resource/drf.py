@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
@@ -14,10 +15,10 @@ from rest_framework.throttling import SimpleRateThrottle
 from .. import conf
 from ..protocol import bearer
 from ..protocol.errors import OAuthError
+from .bearer import first_challenge
 from .declared import requirement
 from .grant import Grant, Refused
 from .guard import Requirement, check
-from .metadata import metadata_url
 
 
 class Denied(APIException):
@@ -49,9 +50,15 @@ class BearerAuthentication(BaseAuthentication):
         return grant.acting_user, grant
 
     def authenticate_header(self, request: Request) -> str:
-        settings = conf.settings()
-        here = settings.resources.at(request.path)
-        return bearer.challenge(resource_metadata=metadata_url(here, settings=settings))
+        """Say what ``HasScopes`` would, as another permission may have refused the request before it was asked."""
+        view, settings = request.parser_context.get("view"), conf.settings()
+        try:
+            needed = requirement(view, method=request.method or "", action=_action(request, view))
+        except ImproperlyConfigured:
+            # A view that is not for HasScopes need not declare scopes, or not for every method.
+            needed = Requirement((), getattr(view, "resource", None))
+        here = needed.resource_at(request.path, settings=settings)
+        return first_challenge(needed.scopes, resource=here, settings=settings)
 
 
 class HasScopes(BasePermission):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.urls import NoReverseMatch, reverse
 
 from ..conf import Settings
@@ -22,6 +24,11 @@ def metadata_url(resource: Resource, *, settings: Settings) -> str:
         return ""
 
 
+def opening(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the scopes that open anything at a resource."""
+    return tuple(scope for scope in scopes if scope != OFFLINE_ACCESS)
+
+
 def document(resource: Resource, *, settings: Settings) -> dict[str, object]:
     """Return what is published of ``resource`` (§2); a member that is not known is left out."""
     scopes = resource.scopes or (settings.scopes if resource.is_own else ())
@@ -29,7 +36,7 @@ def document(resource: Resource, *, settings: Settings) -> dict[str, object]:
         "resource": resource.identifier,
         "resource_name": str(resource.name),
         "authorization_servers": [server.issuer if (server := settings.authorization_server) else settings.issuer],
-        "scopes_supported": [scope for scope in scopes if scope != OFFLINE_ACCESS],
+        "scopes_supported": list(opening(scopes)),
         "bearer_methods_supported": ["header"],
     }
     return {name: value for name, value in members.items() if value}

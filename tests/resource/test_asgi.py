@@ -47,6 +47,14 @@ def test_lifespan_goes_through() -> None:
     assert sent == []
 
 
+def test_challenge_lists_the_scopes_of_the_resource_but_not_offline_access(db: None, settings: Any) -> None:
+    listed = {"/mcp": {"name": "Tools", "scopes": ["read", "offline_access"]}}
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "RESOURCES": listed}
+    _, sent = connect({"type": "http", "method": "GET", "path": "/mcp"}, needed=())
+    metadata = b"https://testserver/.well-known/oauth-protected-resource/mcp"
+    assert dict(sent[0]["headers"])[b"www-authenticate"] == b'Bearer scope="read", resource_metadata="%s"' % metadata
+
+
 def test_websocket_with_a_token_sees_its_grant(alice: Any) -> None:
     app, sent = connect({"type": "websocket", "path": "/", "headers": header(issue_access_token(alice, ["read"]))})
     assert app.scopes[0]["oauth"].user == alice

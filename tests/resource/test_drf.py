@@ -65,11 +65,51 @@ def test_nobody_gets_the_challenge_with_the_scope() -> None:
 
 
 def test_other_permissions_ask_for_a_token_as_well(alice: Any) -> None:
-    view = Both.as_view(permission_classes=[IsAuthenticated])
+    view = Both.as_view(permission_classes=[IsAuthenticated], required_scopes=None)
     refused = get(view)
     assert refused.status_code == 401
     assert refused["WWW-Authenticate"].startswith("Bearer resource_metadata=")
     assert get(view, alice, "write").status_code == 200
+
+
+class Tools(Both):
+    resource = "/mcp"
+    required_scopes = {"GET": ["read"], "POST": ["read", "write"]}
+
+    def post(self, request: Any) -> Response:
+        return Response({})
+
+    put = post
+
+
+@pytest.mark.parametrize("method", ["get", "head", "post", "options", "delete"])
+def test_challenge_is_the_same_whichever_permission_refuses_first(method: str) -> None:
+    challenge = get(Tools.as_view(), method=method)["WWW-Authenticate"]
+    assert challenge.endswith('resource_metadata="https://testserver/.well-known/oauth-protected-resource/mcp"')
+    assert ("scope=" in challenge) == (method in ("get", "head", "post"))
+    refused = get(Tools.as_view(permission_classes=[IsAuthenticated, HasScopes]), method=method)
+    assert (refused.status_code, refused["WWW-Authenticate"]) == (401, challenge)
+
+
+@pytest.mark.parametrize("method", ["get", "post", "options"])
+def test_challenge_of_a_view_set_names_the_scopes_of_the_action(method: str) -> None:
+    routes = {"get": "list", "post": "create"}
+    first = get(Photos.as_view(routes), method=method)["WWW-Authenticate"]
+    view = Photos.as_view(routes, permission_classes=[IsAuthenticated, HasScopes])
+    assert get(view, method=method)["WWW-Authenticate"] == first
+
+
+def test_method_whose_scopes_are_not_declared_still_asks_for_a_token() -> None:
+    refused = get(Tools.as_view(permission_classes=[IsAuthenticated]), method="put")
+    assert refused.status_code == 401
+    assert refused["WWW-Authenticate"].endswith('/oauth-protected-resource/mcp"')
+
+
+def test_challenge_names_what_the_resource_lists_where_the_view_needs_no_scope(settings: Any) -> None:
+    listed = {"/mcp": {"name": "Tools", "scopes": ["read", "offline_access"]}}
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "RESOURCES": listed}
+    view = Tools.as_view(permission_classes=[IsAuthenticated], required_scopes=None)
+    assert 'scope="read",' in get(view)["WWW-Authenticate"]
 
 
 def test_client_that_acts_for_itself_is_authenticated_only_as_its_service_user(alice: Any) -> None:
