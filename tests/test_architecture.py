@@ -85,7 +85,7 @@ ROOMS: dict[str, set[str]] = {
     "client": {"protocol", *SHARED},
     "pytest_plugin": {"testing"},
     "testing": {"protocol", *SHARED, "client", "server"},
-    "resource": {"protocol", *SHARED, "server.models", "server.live_tokens"},
+    "resource": {"protocol", *SHARED, "server.models", "server.live_tokens", "server.last_used"},
 }
 CLOCK_AND_CHANCE = {"time", "random", "os", "socket", "secrets", "uuid", "asyncio", "threading", "subprocess", "io"}
 

@@ -174,9 +174,7 @@ _REFRESH_TOKEN = _selects(
     partial(_by_digest, RefreshToken),
     "family__client__",
     instances=_OWNERS,
-    rare=_granted(
-        "family__client__", "created_at", "family__created_at", "family__last_used_at", "family__revoked_reason"
-    ),
+    rare=_granted("family__client__", "created_at", "family__created_at", "family__revoked_reason"),
     user="family__user",
 )
 _TOKENS = {

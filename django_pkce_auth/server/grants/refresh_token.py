@@ -23,6 +23,7 @@ from ...writing import Step
 from ..authenticate import authenticate, require_grant_type
 from ..events import record, recording
 from ..issue import issue_tokens
+from ..last_used import note_use
 from ..lookups import find_refresh_token
 from ..models import Client, RefreshToken, TokenFamily
 from ..resources import narrowed_resources
@@ -48,6 +49,8 @@ RETRY_WINDOW = timedelta(seconds=30)
 RETRIES = 3
 """How many such retries one token has; each gives a sibling of the answer that was lost."""
 SLIDE = timedelta(days=1)
+USE_NOTED_EVERY = timedelta(days=1)
+"""A refresh tells of use that nobody else may see, as an API that checks JWTs by itself tells nothing of it."""
 SIMULTANEOUS = timedelta(seconds=2)
 """Requests this close together are one client's own race, which no thief has to have caused."""
 
@@ -177,6 +180,8 @@ def _issue(
         )
         if response is not None:
             record("tokens_refreshed", client=client, user=family.user, family=family.id, using=using)
+    if response is not None:
+        note_use(family.id, family.last_used_at, now=now, every=USE_NOTED_EVERY)
     return response
 
 

@@ -10,6 +10,7 @@ from ... import conf
 from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ...protocol.introspection import IntrospectionRequest, IntrospectionResponse
 from ...secrets import REFRESH_TOKEN
+from ..last_used import note_use
 from ..live_tokens import LiveToken, live_token, lookup
 from ..lookups import find_client_and
 from ..models import AccessToken, Client, RefreshToken
@@ -30,6 +31,9 @@ def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
     token = live_token(model, asked(), now=message.now)
     if token is None or not _may_know(client, token):
         return json_response(IntrospectionResponse(active=False).encode())
+    if model is AccessToken:
+        # An API of another project asks; what it lets in is used there as it would be here.
+        note_use(token.columns.family_id, token.columns.family__last_used_at, now=message.now)
     return json_response(_describe(token, model, issuer=conf.settings().issuer).encode())
 
 
