@@ -42,13 +42,18 @@ class UnsafeRequest(Exception):
 
 
 class RedirectableError(Exception):
-    """An error that goes back to the client, at a redirect URI that was checked (RFC 6749 §4.1.2.1)."""
+    """An error that goes back to the client, at a redirect URI that was checked (RFC 6749 §4.1.2.1).
 
-    def __init__(self, error: OAuthError, redirect_uri: str, state: str | None) -> None:
+    Only who is signed in may be sent there, unless the request ``is_silent``: anybody can register a client, and a link
+    to this server must not lead every visitor to their site (RFC 9700 §4.11.2).
+    """
+
+    def __init__(self, error: OAuthError, redirect_uri: str, state: str | None, *, is_silent: bool) -> None:
         super().__init__(error.error)
         self.error = error
         self.redirect_uri = redirect_uri
         self.state = state
+        self.is_silent = is_silent
 
     def location(self, issuer: str) -> str:
         response = AuthorizationErrorResponse(
@@ -76,7 +81,8 @@ class Authorization:
         return self.request.state
 
     def refuse(self, error: str, description: str) -> RedirectableError:
-        return RedirectableError(OAuthError(error, description), self.redirect_uri, self.state)
+        is_silent = "none" in self.request.prompts
+        return RedirectableError(OAuthError(error, description), self.redirect_uri, self.state, is_silent=is_silent)
 
 
 def validate(parameters: Parameters, *, user: Any, settings: conf.Settings, shown: bool = True) -> Authorization:
@@ -93,7 +99,8 @@ def validate(parameters: Parameters, *, user: Any, settings: conf.Settings, show
         scopes = allowed_scopes(request.scopes, client=client, registry=settings.scopes)
         resources = allowed_resources(request.resources, client=client, registry=settings.resources)
     except OAuthError as error:
-        raise RedirectableError(error, redirect_uri, _state(parameters)) from error
+        is_silent = _is_silent(parameters)
+        raise RedirectableError(error, redirect_uri, _state(parameters), is_silent=is_silent) from error
     return Authorization(
         client=client,
         request=request,
@@ -142,6 +149,11 @@ def _state(parameters: Parameters) -> str | None:
         return parameters.visible("state")
     except OAuthError:
         return None
+
+
+def _is_silent(parameters: Parameters) -> bool:
+    """True for ``prompt=none`` and nothing beside it, whatever else is wrong with the request."""
+    return set((parameters.get("prompt") or "").split()) == {"none"}
 
 
 def approve(

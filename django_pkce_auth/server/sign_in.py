@@ -42,15 +42,23 @@ def sign_in(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) 
     Whoever is signed in is signed out first where a fresh sign-in is asked for: a log-in page that passes
     signed-in visitors on would come straight back. ``login_hint`` is handed on for the page to use.
     """
-    query = http.GET.copy()
-    query.pop(MARK, None)
     if http.user.is_authenticated:
         logout(http)
+    mark = ""
     if "login" in request.prompts or request.max_age is not None:
-        query[MARK] = signing.dumps(int(now.timestamp()), salt=_salt(request))
+        mark = signing.dumps(int(now.timestamp()), salt=_salt(request))
+    return log_in_first(http, mark=mark, login_hint=request.login_hint)
+
+
+def log_in_first(http: HttpRequest, *, login_hint: str | None, mark: str = "") -> HttpResponseRedirect:
+    """Send the visitor to the log-in page and back to this address, with our ``mark`` and no other in it."""
+    query = http.GET.copy()
+    query.pop(MARK, None)
+    if mark:
+        query[MARK] = mark
     response = redirect_to_login(f"{http.path}?{query.urlencode()}")
-    if request.login_hint:
-        response["Location"] += "&" + urlencode({"login_hint": request.login_hint})
+    if login_hint:
+        response["Location"] += "&" + urlencode({"login_hint": login_hint})
     return response
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from django.test import Client as Browser
 
 from django_pkce_auth.server.models import AuthorizationCode
+from django_pkce_auth.server.sign_in import MARK
 from tests.four_steps import REDIRECT_URI, STATE, App, approve, returned
+from tests.server.test_prompt import log_in_behind
 
 CHANGES = {
     "no challenge": ({"code_challenge": None}, "invalid_request", "code_challenge is missing"),
@@ -114,9 +117,55 @@ def test_client_without_the_grant_type_is_unauthorized(register: Callable[..., A
     assert returned(signed_in.get(app.link()))["error"] == "unauthorized_client"
 
 
-def test_error_goes_back_before_anyone_is_asked_to_log_in(app: App) -> None:
-    """A request that can't succeed costs nobody a password; what is sent is at a registered URI."""
-    assert returned(Browser().get(app.link_with(code_challenge_method="plain")))["error"] == "invalid_request"
+@pytest.mark.parametrize("changes", [each[0] for each in CHANGES.values()], ids=CHANGES.keys())
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_error_sends_nobody_away_who_has_not_signed_in_rfc9700_4_11_2(
+    app: App, alice: Any, method: str, changes: dict[str, str | None]
+) -> None:
+    """Whoever may register a client would have a link to this site that leads all who follow it to theirs."""
+    browser, link = Browser(), app.link_with(**changes, utm_source="a+b c%2F&=", login_hint="alice&next=//evil.example")
+    answer = browser.get(link) if method == "GET" else browser.post(link, {"decision": "approve"})
+    assert answer.status_code == 302
+    asked = parse_qs(urlsplit(answer["Location"]).query)
+    assert asked["login_hint"] == ["alice&next=//evil.example"]
+    assert len(asked["next"]) == 1
+    assert parse_qsl(urlsplit(asked["next"][0]).query, keep_blank_values=True) == parse_qsl(
+        urlsplit(link).query, keep_blank_values=True
+    )
+    back = returned(browser.get(log_in_behind(browser, answer)))
+    assert back["error"] in ("invalid_request", "invalid_scope", "unsupported_response_type")
+    assert back["state"] == STATE
+
+
+@pytest.mark.parametrize("state", ["a b", "%00", "a&b=c#d", "+", "'\"<>\\", "~" * 1000])
+def test_state_of_an_error_comes_back_unchanged_after_the_log_in(app: App, alice: Any, state: str) -> None:
+    browser = Browser()
+    answer = browser.get(app.link_with(state=state, response_type="token"))
+    assert returned(browser.get(log_in_behind(browser, answer)))["state"] == state
+
+
+def test_error_of_a_client_without_the_grant_type_waits_for_the_log_in_as_well(
+    register: Callable[..., App], alice: Any
+) -> None:
+    browser = Browser()
+    answer = browser.get(register(grant_types="client_credentials").link())
+    assert returned(browser.get(log_in_behind(browser, answer)))["error"] == "unauthorized_client"
+
+
+@pytest.mark.parametrize("prompt", ["none", "none none", " none "])
+def test_error_of_a_silent_request_goes_back_without_a_page(app: App, prompt: str) -> None:
+    back = returned(Browser().get(app.link_with(scope="fly", prompt=prompt)))
+    assert (back["error"], back["state"]) == ("invalid_scope", STATE)
+
+
+@pytest.mark.parametrize("prompt", ["none login", "login none", "NONE", "nonesuch", "none,none", "\u00a0"])
+def test_request_is_silent_only_where_it_says_none_and_nothing_else(app: App, db: None, prompt: str) -> None:
+    answer = Browser().get(app.link_with(prompt=prompt))
+    assert (answer.status_code, answer["Location"][:7]) == (302, "/login/")
+
+
+def test_error_before_the_log_in_leaves_an_old_mark_behind(app: App, db: None) -> None:
+    assert MARK not in Browser().get(app.link_with(scope="fly", **{MARK: "anything"}))["Location"]
 
 
 def test_unknown_parameters_are_ignored_rfc6749_3_1(app: App, signed_in: Browser) -> None:

@@ -247,5 +247,6 @@ def test_client_that_asks_for_nothing_is_told(app: App, signed_in: Browser) -> N
 
 def test_error_that_is_not_redirected_reads_as_what_the_person_is_told() -> None:
     assert (str(UnsafeRequest("No client.")), UnsafeRequest("No client.").detail) == ("No client.", "")
-    beyond = RedirectableError(OAuthError("invalid_scope", "Unknown scope."), "https://app.example/", None)
+    error = OAuthError("invalid_scope", "Unknown scope.")
+    beyond = RedirectableError(error, "https://app.example/", None, is_silent=False)
     assert str(beyond) == "invalid_scope"

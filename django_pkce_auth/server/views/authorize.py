@@ -26,7 +26,7 @@ from ..authorize import Authorization, RedirectableError, UnsafeRequest, approve
 from ..consent import ConsentGone, Question, question
 from ..policy import ServerPolicy
 from ..prompt import prompt_context
-from ..sign_in import is_fresh, sign_in, switch_account
+from ..sign_in import is_fresh, log_in_first, sign_in, switch_account
 
 logger = logging.getLogger("django_pkce_auth.server")
 
@@ -48,6 +48,8 @@ def authorize(request: HttpRequest) -> HttpResponseBase:
         authorization = validate(parameters, user=user, settings=settings, shown=request.method != "POST")
         return _answer(request, authorization, settings)
     except RedirectableError as error:
+        if not (request.user.is_authenticated or error.is_silent):
+            return log_in_first(request, login_hint=parameters.get("login_hint"))
         _log_refusal(error.error.error, error.error.description)
         return leave(request, error.location(settings.issuer), destination=host_of(error.redirect_uri))
     except UnsafeRequest as error:
