@@ -39,8 +39,8 @@ def is_fresh(http: HttpRequest, request: AuthorizationRequest, *, now: datetime)
 def sign_in(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) -> HttpResponseRedirect:
     """Send the visitor to the project's log-in page and back to this request.
 
-    Whoever is signed in is signed out first where a fresh sign-in is asked for: a log-in page that passes
-    signed-in visitors on would come straight back. ``login_hint`` is handed on for the page to use.
+    Whoever is signed in is signed out first, which is for a POST to do: a log-in page that passes signed-in visitors on
+    would come straight back. ``login_hint`` is handed on for the page to use.
     """
     if http.user.is_authenticated:
         logout(http)

@@ -45,6 +45,7 @@ def test_axe_finds_nothing_on_any_page(new_visitor: Callable[..., Visitor], site
     visitor.log_in_at_server()
     expect(page.get_by_role("button", name="Deny", exact=True)).to_be_visible()
     found["consent"] = violations(page)
+    consent = page.url
     # The page that sends the browser on, held where it can be seen.
     page.route("**/callback?*", lambda route: route.fulfill(status=204, headers={"Content-Security-Policy": POLICY}))
     page.get_by_role("button", name="Deny", exact=True).click()
@@ -55,6 +56,7 @@ def test_axe_finds_nothing_on_any_page(new_visitor: Callable[..., Visitor], site
     visitor.decide("Allow")
     visitor.sees_photos()
     for name, url in {
+        "sign in again": f"{consent}&prompt=login",
         "error": f"{demo.server_url}/oauth/authorize?client_id={demo.client_id}&redirect_uri=https://other.example/",
         "apps": f"{demo.server_url}/oauth/apps",
         "revoke": f"{demo.server_url}/oauth/apps?revoke={demo.client_id}",

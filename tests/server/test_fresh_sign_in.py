@@ -10,6 +10,7 @@ from unittest.mock import patch
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 from django.contrib.auth.views import LoginView
 from django.core import signing
 from django.test import Client as Browser
@@ -20,8 +21,8 @@ from django_pkce_auth.protocol.pkce import code_challenge
 from django_pkce_auth.server import sign_in
 from django_pkce_auth.server.models import AuthorizationCode
 from django_pkce_auth.server.sign_in import MARK, MARK_LIFETIME, SESSION_KEY
-from tests.four_steps import App, approve, returned
-from tests.server.test_prompt import log_in_behind
+from tests.four_steps import STATE, App, approve, returned
+from tests.server.test_prompt import log_in_behind, sign_in_again
 
 OTHER_CHALLENGE = code_challenge("x" * 43)
 
@@ -42,6 +43,10 @@ def asks_to_sign_in(response: Any) -> bool:
     return bool(response.status_code == 302 and response["Location"].startswith("/login/"))
 
 
+def asks_to_sign_in_again(response: Any) -> bool:
+    return response.status_code == 200 and "Sign in again to continue to" in response.content.decode()
+
+
 def mark_of(response: Any) -> str:
     return parse_qs(urlsplit(behind(response)).query)[MARK][0]
 
@@ -51,7 +56,7 @@ def test_log_in_page_that_passes_visitors_on_is_no_loop(
     app: App, signed_in: Browser, settings: Any, change: dict[str, str]
 ) -> None:
     settings.ROOT_URLCONF = __name__
-    first = signed_in.get(app.link_with(**change))
+    first = sign_in_again(signed_in, app.link_with(**change))
     assert signed_in.get(first["Location"]).status_code == 200
     where = log_in_behind(signed_in, first)
     assert signed_in.get(where).status_code == 200
@@ -62,12 +67,72 @@ def test_log_in_page_that_passes_visitors_on_is_no_loop(
 def test_sign_in_of_before_does_not_count_however_often_it_is_tried(
     app: App, signed_in: Browser, alice: Any, change: dict[str, str]
 ) -> None:
-    """Whoever sits down at an open session can't sign in as its owner, and has lost the session as well."""
+    """Whoever sits down at an open session can't sign in as its owner, and loses the session by trying."""
+    link = app.link_with(**change)
     for _ in range(3):
-        first = signed_in.get(app.link_with(**change))
+        assert asks_to_sign_in_again(signed_in.get(link))
+        assert asks_to_sign_in_again(signed_in.post(link, {"decision": "approve"}))
+    for _ in range(3):
+        first = signed_in.post(link, {"decision": "switch"})
         assert asks_to_sign_in(first)
         assert asks_to_sign_in(signed_in.get(behind(first)))
         assert asks_to_sign_in(signed_in.post(behind(first), {"decision": "approve"}))
+    assert not AuthorizationCode.objects.exists()
+
+
+@pytest.mark.parametrize("change", [{"prompt": "login"}, {"max_age": "0"}, {"prompt": "login consent", "max_age": "9"}])
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_link_signs_nobody_out(app: App, signed_in: Browser, method: str, change: dict[str, str]) -> None:
+    """Anybody knows the client_id of a public client, and can have a page load this."""
+    response = getattr(signed_in, method)(app.link_with(**change))
+    assert response.status_code == 200
+    assert "_auth_user_id" in signed_in.session
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_page_of_a_new_sign_in_says_for_whom_and_who_is_signed_in(
+    register: Callable[..., App], signed_in: Browser
+) -> None:
+    page = signed_in.get(register(name="<i>Bank</i>").link_with(prompt="login")).content.decode()
+    assert "continue to <b>&lt;i&gt;Bank&lt;/i&gt;</b>" in page
+    assert "signed in as <b>alice</b>" in page
+    assert "<script" not in page
+
+
+def test_signing_out_for_a_new_sign_in_needs_the_pages_own_form(app: App, alice: Any) -> None:
+    browser, link = Browser(enforce_csrf_checks=True), app.link_with(prompt="login")
+    browser.force_login(alice)
+    assert browser.post(link, {"decision": "switch"}).status_code == 403
+    assert "_auth_user_id" in browser.session
+    page = BeautifulSoup(browser.get(link).content, "html.parser")
+    form: Any = page.find("form")
+    token = form.find("input", attrs={"name": "csrfmiddlewaretoken"})["value"]
+    assert asks_to_sign_in(browser.post(form["action"], {"decision": "switch", "csrfmiddlewaretoken": token}))
+    assert "_auth_user_id" not in browser.session
+
+
+def test_new_sign_in_that_is_not_wanted_goes_back_as_a_denial(app: App, signed_in: Browser) -> None:
+    back = returned(signed_in.post(app.link_with(prompt="login"), {"decision": "deny"}))
+    assert (back["error"], back["state"]) == ("access_denied", STATE)
+    assert "_auth_user_id" in signed_in.session
+
+
+@pytest.mark.parametrize("decision", ["deny", "approve", "switch"])
+def test_answer_of_a_stranger_leads_to_the_log_in_page_and_nowhere_else(app: App, db: None, decision: str) -> None:
+    assert asks_to_sign_in(Browser().post(app.link_with(prompt="login"), {"decision": decision}))
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny", "switch"])
+def test_consent_page_that_was_left_open_for_too_long_gives_nothing(
+    app: App, signed_in: Browser, later: Callable[..., None], decision: str
+) -> None:
+    link = app.link_with(max_age="600")
+    assert "asks for access to your account" in signed_in.get(link).content.decode()
+    later(seconds=601)
+    response = signed_in.post(link, {"decision": decision})
+    assert asks_to_sign_in_again(response) == (decision == "approve")
+    assert asks_to_sign_in(response) == (decision == "switch")
     assert not AuthorizationCode.objects.exists()
 
 
@@ -97,7 +162,7 @@ def test_sign_in_is_fresh_to_the_second(
 
 
 def test_post_is_held_to_it_as_the_page_is(app: App, signed_in: Browser) -> None:
-    assert asks_to_sign_in(signed_in.post(app.link_with(prompt="login"), {"decision": "approve"}))
+    assert asks_to_sign_in_again(signed_in.post(app.link_with(prompt="login"), {"decision": "approve"}))
     assert not AuthorizationCode.objects.exists()
 
 
@@ -106,21 +171,21 @@ def test_mark_of_another_request_is_worth_nothing(app: App, alice: Any) -> None:
     mark = mark_of(Browser().get(app.link_with(prompt="login", code_challenge=OTHER_CHALLENGE)))
     browser = Browser()
     browser.force_login(alice)
-    assert asks_to_sign_in(browser.get(app.link_with(prompt="login", **{MARK: mark})))
+    assert asks_to_sign_in_again(browser.get(app.link_with(prompt="login", **{MARK: mark})))
 
 
 def test_mark_of_another_client_is_worth_nothing(app: App, public_app: App, alice: Any) -> None:
     mark = mark_of(Browser().get(public_app.link_with(prompt="login")))
     browser = Browser()
     browser.force_login(alice)
-    assert asks_to_sign_in(browser.get(app.link_with(prompt="login", **{MARK: mark})))
+    assert asks_to_sign_in_again(browser.get(app.link_with(prompt="login", **{MARK: mark})))
 
 
 @pytest.mark.parametrize("value", [0, -1, "0", None, [], {"a": 1}, 1e9])
 @pytest.mark.parametrize("salt", ["django_pkce_auth.sign_in", "django.core.signing"])
 def test_mark_signed_for_something_else_is_worth_nothing(app: App, signed_in: Browser, value: Any, salt: str) -> None:
     mark = signing.dumps(value, salt=salt)
-    assert asks_to_sign_in(signed_in.get(app.link_with(prompt="login", **{MARK: mark})))
+    assert asks_to_sign_in_again(signed_in.get(app.link_with(prompt="login", **{MARK: mark})))
 
 
 def test_mark_that_came_with_the_link_is_not_kept(app: App, db: None) -> None:
@@ -128,23 +193,23 @@ def test_mark_that_came_with_the_link_is_not_kept(app: App, db: None) -> None:
 
 
 def test_mark_grows_old(app: App, signed_in: Browser) -> None:
-    where = log_in_behind(signed_in, signed_in.get(app.link_with(prompt="login")))
+    where = log_in_behind(signed_in, sign_in_again(signed_in, app.link_with(prompt="login")))
     assert signed_in.get(where).status_code == 200
     with patch("django.core.signing.time.time", return_value=time.time() + MARK_LIFETIME.total_seconds() + 1):
-        assert asks_to_sign_in(signed_in.get(where))
+        assert asks_to_sign_in_again(signed_in.get(where))
 
 
 def test_mark_without_the_session_that_it_led_to_is_worth_nothing(app: App, signed_in: Browser) -> None:
-    where = log_in_behind(signed_in, signed_in.get(app.link_with(prompt="login")))
+    where = log_in_behind(signed_in, sign_in_again(signed_in, app.link_with(prompt="login")))
     assert asks_to_sign_in(Browser().get(where))
     session = signed_in.session
     del session[SESSION_KEY]
     session.save()
-    assert asks_to_sign_in(signed_in.get(where))
+    assert asks_to_sign_in_again(signed_in.get(where))
 
 
 def test_mark_does_not_reach_the_client(app: App, signed_in: Browser) -> None:
-    where = log_in_behind(signed_in, signed_in.get(app.link_with(prompt="login")))
+    where = log_in_behind(signed_in, sign_in_again(signed_in, app.link_with(prompt="login")))
     response = signed_in.post(where, {"decision": "approve"})
     assert MARK not in response["Location"]
 
@@ -183,9 +248,10 @@ def test_page_is_shown_to_a_first_party_client_that_asks_for_it(
     register: Callable[..., App], signed_in: Browser, prompt: str
 ) -> None:
     own = register(first_party=True)
-    response = signed_in.get(own.link_with(prompt=prompt))
+    link = own.link_with(prompt=prompt)
     if "login" in prompt:
-        response = signed_in.get(log_in_behind(signed_in, response))
+        link = log_in_behind(signed_in, sign_in_again(signed_in, link))
+    response = signed_in.get(link)
     assert response.status_code == 200
     assert "Switch account" in response.content.decode()
 

@@ -19,6 +19,13 @@ def log_in_behind(browser: Browser, response: Any) -> str:
     return str(browser.post(response["Location"], {"username": "alice", "password": "wonderland"})["Location"])
 
 
+def sign_in_again(browser: Browser, link: str) -> Any:
+    """Open the link, and press the button of the page that asks for a new sign-in."""
+    page = browser.get(link)
+    assert "Sign in again to continue to <b>Photo App</b>" in page.content.decode()
+    return browser.post(link, {"decision": "switch"})
+
+
 def test_none_never_shows_a_page(app: App, signed_in: Browser, alice: Any) -> None:
     link = app.link_with(prompt="none")
     assert returned(Browser().get(link))["error"] == "login_required"
@@ -34,7 +41,7 @@ def test_consent_asks_although_it_was_allowed(app: App, signed_in: Browser) -> N
 
 
 def test_login_needs_a_sign_in_after_the_request(app: App, signed_in: Browser) -> None:
-    first = signed_in.get(app.link_with(prompt="login"))
+    first = sign_in_again(signed_in, app.link_with(prompt="login"))
     assert first.status_code == 302
     # A log-in page that passes signed-in visitors on would not see one: they were signed out.
     assert "_auth_user_id" not in signed_in.session
@@ -45,7 +52,7 @@ def test_login_needs_a_sign_in_after_the_request(app: App, signed_in: Browser) -
 
 @pytest.mark.parametrize("mark", ["", "nonsense", "MTc5NTM5:1vN:abc"])
 def test_forged_mark_satisfies_nothing(mark: str, app: App, signed_in: Browser) -> None:
-    assert signed_in.get(app.link_with(prompt="login", signed_in_after=mark)).status_code == 302
+    assert sign_in_again(signed_in, app.link_with(prompt="login", signed_in_after=mark)).status_code == 302
 
 
 def test_max_age_needs_a_sign_in_that_is_young_enough(app: App, signed_in: Browser) -> None:
@@ -53,12 +60,12 @@ def test_max_age_needs_a_sign_in_that_is_young_enough(app: App, signed_in: Brows
     session = signed_in.session
     session[SESSION_KEY] -= 601
     session.save()
-    old = signed_in.get(app.link_with(max_age="600"))
+    old = sign_in_again(signed_in, app.link_with(max_age="600"))
     assert signed_in.get(log_in_behind(signed_in, old)).status_code == 200
 
 
 def test_max_age_zero_does_not_go_round_in_circles(app: App, signed_in: Browser) -> None:
-    behind = log_in_behind(signed_in, signed_in.get(app.link_with(max_age="0")))
+    behind = log_in_behind(signed_in, sign_in_again(signed_in, app.link_with(max_age="0")))
     assert signed_in.get(behind).status_code == 200
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -64,7 +65,7 @@ def _answer(request: HttpRequest, authorization: Authorization, settings: conf.S
     if not request.user.is_authenticated or not is_fresh(request, message, now=now):
         if "none" in message.prompts:
             raise authorization.refuse("login_required", "The user is not signed in, or not freshly enough.")
-        return sign_in(request, message, now=now)
+        return _sign_in(request, authorization, now)
     asked = _question(request, authorization, settings)
     if request.method == "POST":
         return _decide(request, authorization, asked, settings)
@@ -78,6 +79,17 @@ def _answer(request: HttpRequest, authorization: Authorization, settings: conf.S
     if "none" in message.prompts:
         raise authorization.refuse("consent_required", "The user has not allowed this yet, or must be asked again.")
     return _prompt(request, authorization, asked)
+
+
+def _sign_in(request: HttpRequest, authorization: Authorization, now: datetime) -> HttpResponseBase:
+    """Let the visitor sign in; who is signed in says so first, as it signs them out and anybody can link to this."""
+    decision = request.POST.get("decision")
+    if not request.user.is_authenticated or decision == "switch":
+        return sign_in(request, authorization.request, now=now)
+    if decision == "deny":
+        raise authorization.refuse(ACCESS_DENIED, "The user did not want to sign in again.")
+    context = {"client": authorization.client, "account": request.user, "action": request.get_full_path()}
+    return _form(request, "pkce_auth/sign_in_again.html", context)
 
 
 def _question(request: HttpRequest, authorization: Authorization, settings: conf.Settings) -> Question:
@@ -146,7 +158,11 @@ def _prompt(request: HttpRequest, authorization: Authorization, asked: Question)
         redirect_uri=authorization.redirect_uri,
         resources=conf.settings().resources.those(authorization.resources),
     )
-    response = render(request, "pkce_auth/authorize.html", context)
+    return _form(request, "pkce_auth/authorize.html", context)
+
+
+def _form(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    response = render(request, template, context)
     response["Referrer-Policy"] = "same-origin"
     return response
 

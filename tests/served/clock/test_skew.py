@@ -140,7 +140,9 @@ def test_fresh_sign_in_is_asked_for_once(
     order: tuple[int, int], skewed: Skewed, program: Program, headers: dict[str, str], user: Any
 ) -> None:
     ask = skewed.in_turn(order)
-    answer = ask(Request("GET", f"{App(program.client, None).link()}&prompt=login", headers=headers))
+    link = f"{App(program.client, None).link()}&prompt=login"
+    assert ask(Request("GET", link, headers=headers)).status == 200
+    answer = ask(Request("POST", link, {"decision": "switch"}, headers))
     assert answer.status == 302
     login = answer.headers["location"]
     form = {"username": "alice", "password": "wonderland", "csrfmiddlewaretoken": CSRF}
