@@ -33,6 +33,9 @@ class ScopeRegistry(Mapping[str, Scope]):
     def __getitem__(self, name: str) -> Scope:
         return self._scopes[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._scopes
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._scopes)
 

@@ -64,6 +64,7 @@ def redeem(
     *,
     claim: Update,
     grant_type: str,
+    scopes: tuple[str, ...] | None,
     resources: tuple[str, ...] | None,
     settings: Settings,
     now: datetime,
@@ -89,6 +90,7 @@ def redeem(
             now=now,
             using=using,
             claims=[(claim, {"digest": code.digest, "family": KEY})],
+            scopes=scopes,
             resources=resources,
             generation=0 if client.may_use("refresh_token") else None,
         )

@@ -123,7 +123,7 @@ _RARE: Final = (
     "verified_at",
     "metadata",
 )
-_NOT_GRANTED: Final = ("scope", "default_scope", "first_party", "introspects", "resources", "service_user")
+_NOT_GRANTED: Final = ("default_scope", "first_party", "introspects", "service_user")
 
 
 def _granted(client: str, *own: str) -> list[str]:

@@ -32,7 +32,6 @@ from tests.fuzz import truth
 from tests.fuzz.machines import examples
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-SCOPES = ("read", "write", "profile")
 PEOPLE = ("alice", "bob")
 APPS = {
     "web": truth.App("web"),
@@ -44,7 +43,7 @@ MOMENTS = (0.25, 1, 2, 3, 4.5, 5, 10, 28, 29, 30)
 PAUSES = (60, 60, 599, 600, 3599, 3600, 3600, 86400, 29 * 86400, 30 * 86400)
 
 people, apps, drawn = st.sampled_from(PEOPLE), st.sampled_from(sorted(APPS)), st.data()
-some_scopes = st.sets(st.sampled_from(SCOPES), min_size=1).map(frozenset)
+some_scopes = st.sets(st.sampled_from(sorted(truth.SCOPES)), min_size=1).map(frozenset)
 
 
 def held(kind: str) -> Any:
@@ -74,7 +73,7 @@ class TokenLife(RuleBasedStateMachine):
             client_id=app.name,
             name=app.name,
             type=Client.Type.CONFIDENTIAL if app.confidential else Client.Type.PUBLIC,
-            scope=" ".join(SCOPES),
+            scope=" ".join(sorted(app.scopes)),
             grant_types=f"authorization_code refresh_token {DEVICE_CODE}",
             rotates_refresh_tokens=app.rotates,
         )
@@ -142,6 +141,17 @@ class TokenLife(RuleBasedStateMachine):
             refused = App(program.client, old).post("/oauth/introspect", token="x")
             assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
 
+    @rule(name=apps, scopes=some_scopes)
+    def change_the_list(self, name: str, scopes: frozenset[str]) -> None:
+        """What is taken from a client's list is in no token from then on, and may come back; it asks at once."""
+        self.apps[name].scopes, client = scopes, self.programs[name].client
+        client.scope = " ".join(sorted(scopes))
+        client.save()
+        for token in [token for token in self.renewable() if token.family.app.name == name][-1:]:
+            self._renew(token, name, frozenset())
+        for code in [code for code in self.truth.codes if code.app.name == name and code.family is None][-1:]:
+            self._redeem(code, name, proves=True)
+
     @rule()
     def purge(self) -> None:
         call_command("pkce_purge", "--json", stdout=StringIO())
@@ -184,6 +194,9 @@ class TokenLife(RuleBasedStateMachine):
             assert response["Location"].startswith("/login/")
             return None
         answer = returned(response)
+        if not scopes <= client.scopes:
+            assert answer["error"] == "invalid_scope"
+            return None
         if decision == "deny":
             assert answer["error"] == "access_denied"
             return None
@@ -202,7 +215,9 @@ class TokenLife(RuleBasedStateMachine):
             assert response.status_code == 400
             return
         answer = returned(response)
-        if not person.active:
+        if not scopes <= client.scopes:
+            assert answer["error"] == "invalid_scope"
+        elif not person.active:
             assert answer["error"] == "login_required"
         elif scopes <= self.truth.consents.get((person, client), frozenset()):
             code = truth.Code(answer["code"], client, person, scopes, self.truth.now + truth.CODE)
@@ -225,6 +240,9 @@ class TokenLife(RuleBasedStateMachine):
         response = self.programs[app].post("/oauth/device_authorization", scope=" ".join(sorted(scopes)))
         if self.apps[app].disabled:
             assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+            return
+        if not scopes <= self.apps[app].scopes:
+            assert (response.status_code, response.json()["error"]) == (400, "invalid_scope")
             return
         told = response.json()
         device = truth.Device(
@@ -258,7 +276,9 @@ class TokenLife(RuleBasedStateMachine):
         return members
 
     def _first_tokens(self, members: dict[str, Any], family: truth.Family) -> truth.Family:
-        self.truth.issue(family, members["access_token"], family.scopes)
+        given = family.scopes & family.app.scopes
+        assert set(members["scope"].split()) == given
+        self.truth.issue(family, members["access_token"], given)
         self.truth.issue_refresh(family, members["refresh_token"], 0)
         return family
 
@@ -324,7 +344,7 @@ class TokenLife(RuleBasedStateMachine):
         members = self._answered(self.programs[app].refresh(token.raw, **more), error)
         if error:
             return
-        granted = scopes or token.family.scopes
+        granted = (scopes or token.family.scopes) & token.family.app.scopes
         assert set(members["scope"].split()) == granted
         self.truth.issue(token.family, members["access_token"], granted)
         rotated = token.superseded is not None

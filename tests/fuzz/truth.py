@@ -12,6 +12,7 @@ CODE, ACCESS, REFRESH, DEVICE, AUTHORIZATION = 60, 3600, 30 * 86400, 600, 40 * 8
 CODES_KEPT_FOR = 86400
 RETRY_WINDOW, RETRIES, SIMULTANEOUS = 30, 3, 2
 SLIDE = 86400
+SCOPES = frozenset(["read", "write", "profile"])
 INTERVAL, TOLERANCE, SLOWER = 5, 0.5, 5
 
 
@@ -27,6 +28,7 @@ class App:
     confidential: bool = True
     rotates: bool = True
     disabled: bool = False
+    scopes: frozenset[str] = SCOPES
 
 
 @dataclass(eq=False)
@@ -125,7 +127,8 @@ class Truth:
         if code.family is not None:
             code.family.ended = True  # a replay: whoever holds the tokens is not who holds the code
             return "invalid_grant"
-        return "" if self.now < code.expires and code.person.active else "invalid_grant"
+        alive = self.now < code.expires and code.person.active
+        return "" if alive and code.scopes & app.scopes else "invalid_grant"
 
     def poll(self, device: Device, app: App) -> str:
         if app.disabled:
@@ -141,7 +144,9 @@ class Truth:
             device.polled = self.now
             device.interval += SLOWER if early else 0
             return "slow_down" if early else "authorization_pending"
-        return "" if device.person and device.person.active else "access_denied"
+        if device.person is None or not device.person.active:
+            return "access_denied"
+        return "" if device.scopes & app.scopes else "invalid_grant"
 
     def renew(self, token: Refresh, app: App, scopes: frozenset[str]) -> str:
         family = token.family
@@ -149,7 +154,10 @@ class Truth:
             return "invalid_client"
         if token.gone or family.app is not app or not family.lives(self.now) or self.now >= token.expires:
             return "invalid_grant"
-        if not scopes <= family.scopes:
+        left = family.scopes & app.scopes
+        if not left:
+            return "invalid_grant"
+        if scopes and not (scopes <= family.scopes and scopes & left):
             return "invalid_scope"
         if token.superseded is None and app.confidential and not app.rotates:
             end = min(self.now + REFRESH, family.ends)

@@ -45,7 +45,13 @@ def test_code_that_another_request_claimed_since_it_was_read_gives_nothing(app: 
     read, _ = find_code(code, secrets=False)
     assert read is not None
     assert app.redeem(code).status_code == 200
-    given: Any = {"resources": None, "settings": conf.settings(), "now": timezone.now(), "using": "default"}
+    given: Any = {
+        "scopes": None,
+        "resources": None,
+        "settings": conf.settings(),
+        "now": timezone.now(),
+        "using": "default",
+    }
     assert redeem(read, app.client, claim=authorization_code._CLAIM, grant_type="authorization_code", **given) is None
     assert (TokenFamily.objects.count(), AccessToken.objects.count(), RefreshToken.objects.count()) == (1, 1, 1)
     assert RefreshToken.objects.get().generation == 0

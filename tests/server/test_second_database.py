@@ -80,7 +80,13 @@ def test_code_that_another_request_claimed_leaves_no_family(app: App, code: str)
     read, _ = find_code(code, secrets=False)
     assert read is not None
     assert app.redeem(code).status_code == 200
-    given: Any = {"resources": None, "settings": conf.settings(), "now": timezone.now(), "using": second_database.ALIAS}
+    given: Any = {
+        "scopes": None,
+        "resources": None,
+        "settings": conf.settings(),
+        "now": timezone.now(),
+        "using": second_database.ALIAS,
+    }
     with second_database.told({"tokens_issued": signals.tokens_issued}) as names:
         assert (
             redeem(read, app.client, claim=authorization_code._CLAIM, grant_type="authorization_code", **given) is None

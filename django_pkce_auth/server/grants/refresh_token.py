@@ -14,10 +14,9 @@ from django.db.models import F
 from ...compiled import Select, Update
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
-from ...protocol.errors import INVALID_GRANT, INVALID_SCOPE, OAuthError
+from ...protocol.errors import INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import RefreshTokenRequest, TokenResponse
-from ...scope_registry import ScopeRegistry
 from ...statement import Slot
 from ...writing import Step
 from ..authenticate import authenticate, require_grant_type
@@ -28,6 +27,7 @@ from ..lookups import find_refresh_token
 from ..models import Client, RefreshToken, TokenFamily
 from ..resources import narrowed_resources
 from ..revoke import revoke_family
+from ..scopes import narrowed_scopes
 from ..validity import is_live
 
 logger = logging.getLogger("django_pkce_auth.server")
@@ -78,8 +78,8 @@ def exchange_refresh_token(
         raise _refused("unknown, or another client's")
     using = router.db_for_write(RefreshToken)
     _check_alive(token, family, client, now)
-    scopes = _narrowed(request.scopes, family.scopes, registry=settings.scopes)
-    resources = narrowed_resources(request.resources, family.resources, registry=settings.resources)
+    scopes = narrowed_scopes(request.scopes, family.scopes, client=client, registry=settings.scopes)
+    resources = narrowed_resources(request.resources, family.resources, client=client, registry=settings.resources)
     narrowed = {"scopes": scopes, "resources": resources}
     issue = partial(_issue, token, client, settings=settings, now=now, using=using, narrowed=narrowed)
     keeps = client.is_confidential and not client.rotates_refresh_tokens
@@ -140,19 +140,6 @@ def _check_alive(token: RefreshToken, family: TokenFamily, client: Client, now: 
         now, revoked_at=family.revoked_at, expires_at=family.expires_at, disabled_at=client.disabled_at, who=user
     ):
         raise _refused("expired")
-
-
-def _narrowed(
-    requested: tuple[str, ...], granted: tuple[str, ...], *, registry: ScopeRegistry
-) -> tuple[str, ...] | None:
-    if not requested or set(requested) == set(granted):
-        return None
-    covered = registry.expand(granted)
-    if beyond := [scope for scope in requested if scope not in covered]:
-        raise OAuthError(
-            INVALID_SCOPE, f"scope {beyond[0]} was not granted to this refresh token; a refresh can only narrow."
-        )
-    return requested
 
 
 def _successor_was_used(token: RefreshToken, using: str) -> bool:
