@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
 from django_pkce_auth.server.models import Client, ClientSecret
-from tests.four_steps import REDIRECT_URI, App, approve, bearer
+from tests.four_steps import REDIRECT_URI, VERIFIER, App, approve, bearer
 
 SECRET = re.compile(r"pkce_cs_[A-Za-z0-9_-]{43}")
 PROVISIONED = "0123456789abcdef0123456789abcdef"
@@ -56,6 +57,7 @@ def test_create_as_json_is_all_that_a_program_needs(run: Run) -> None:
         "resources": [],
         "token_format": "",
         "redirect_uris": [REDIRECT_URI],
+        "web_origins": [],
         "disabled_at": None,
     }
 
@@ -84,6 +86,31 @@ def test_create_takes_repeated_options(run: Run) -> None:
     told = json.loads(run("create", "A", *options, "--scope", "write", "--scope", "read", "--scope", "read", "--json"))
     assert told["redirect_uris"] == uris[:2]
     assert told["scope"] == "write read"
+
+
+def test_page_of_a_web_origin_reads_its_tokens(run: Run, signed_in: Browser) -> None:
+    origins = ["https://app.example", "http://localhost:3000"]
+    named = [part for origin in origins for part in ("--web-origin", origin)]
+    told = json.loads(run(*CREATE, "--public", *named, "--json"))
+    assert told["web_origins"] == origins
+    assert "http://localhost:3000" in run("list")
+    app = App(Client.objects.get(), None)
+    form = {
+        "grant_type": "authorization_code",
+        "code": approve(signed_in, app.link())["code"],
+        "client_id": "photo-app",
+    }
+    answer = Browser().post(
+        "/oauth/token",
+        urlencode(form | {"redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER}),
+        content_type="application/x-www-form-urlencoded",
+        headers={"Origin": origins[0]},
+    )
+    assert answer.status_code == 200
+    assert answer["Access-Control-Allow-Origin"] == origins[0]
+    for path in ("/oauth/token", "/oauth/revoke"):
+        asked = Browser().options(path, headers={"Origin": origins[1], "Access-Control-Request-Method": "POST"})
+        assert asked["Access-Control-Allow-Origin"] == origins[1]
 
 
 def test_create_public_has_no_secret(run: Run) -> None:
@@ -147,6 +174,8 @@ def test_secret_of_another_client_is_refused(run: Run, monkeypatch: pytest.Monke
         (("create", "A", "--redirect-uri", "https://*.example/"), "Wildcards are not supported"),
         (("create", "A", "--redirect-uri", "com.example.app:/cb"), "make it public"),
         (("create", "A", "--redirect-uri", "nonsense"), "absolute"),
+        (("create", "A", "--web-origin", "https://a.example/"), "https://a.example/ is no web origin"),
+        (("create", "A", "--web-origin", "*"), "* is no web origin"),
         (("create", "A", "--scope", "fly"), "fly is not in PKCE_AUTH['SCOPES']; known are: read write profile"),
         (("create", "A", "--scope", "read write"), "read write is not in"),
         (("create", "A", "--client-id", "a b"), "without spaces and colons"),

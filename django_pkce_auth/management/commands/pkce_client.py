@@ -21,6 +21,7 @@ from ...server.clients import (
     clean_redirect_uris,
     clean_resources,
     clean_scope,
+    clean_web_origins,
     generate_client_id,
     set_redirect_uris,
 )
@@ -44,6 +45,13 @@ class Command(BaseCommand):
             "--public", action="store_true", help="Runs on the user's device or in a browser: no secret."
         )
         create.add_argument("--redirect-uri", action="append", default=[], metavar="URI", help="May be repeated.")
+        create.add_argument(
+            "--web-origin",
+            action="append",
+            default=[],
+            metavar="ORIGIN",
+            help="Pages there may read the token endpoint's answers (CORS): https://app.example; may be repeated.",
+        )
         create.add_argument(
             "--scope", action="append", default=[], help="A scope that it may ask for; may be repeated."
         )
@@ -95,6 +103,7 @@ class Command(BaseCommand):
             scope=clean_scope(options["scope"], conf.settings().scopes),
             token_format=options["token_format"],
             resources=clean_resources(options["resource"], conf.settings().resources),
+            web_origins=clean_web_origins(options["web_origin"]),
         )
         client.full_clean()
         client.save()
@@ -155,6 +164,7 @@ class Command(BaseCommand):
             "resources": client.resources.split(),
             "token_format": "" if client.token_format == OPAQUE else client.token_format,
             "redirect_uris": [row.uri for row in client.redirect_uris.all()],
+            "web_origins": client.web_origins.split(),
             "secrets": [row.fingerprint for row in client.secrets.all()],
             "disabled_at": client.disabled_at.isoformat() if client.disabled_at else None,
         }
