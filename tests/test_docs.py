@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
 from django.template import engines
 from django.test import RequestFactory, override_settings
+from django.utils import timezone
 
+from django_pkce_auth.server.models import Client, ClientSecret
 from docs import generate
+from tests.four_steps import App
 
+PROVISIONED = "0123456789abcdef0123456789abcdef"
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 
@@ -25,11 +30,22 @@ def _blocks(page: str) -> list[tuple[str, str]]:
     return re.findall(r"^```(\w+)\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
-def _run_console(text: str) -> None:
+def _run_console(text: str) -> list[str]:
+    """Run the commands, and return what each printed."""
+    printed = []
     for line in text.splitlines():
         words = shlex.split(line)
         assert words[:2] == ["python", "manage.py"], f"what kind of command is {line}?"
-        call_command(*words[2:], stdout=StringIO())
+        out = StringIO()
+        call_command(*[_fingerprint(words) if word == "FINGERPRINT" else word for word in words[2:]], stdout=out)
+        printed.append(out.getvalue())
+    return printed
+
+
+def _fingerprint(words: list[str]) -> str:
+    """What a reader would fill in: the oldest secret of the client that the command names."""
+    oldest = ClientSecret.objects.filter(client__client_id=words[4]).earliest("created_at", "pk")
+    return oldest.fingerprint
 
 
 def _render(text: str) -> None:
@@ -42,12 +58,13 @@ def _render(text: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_snippets_of_a_page_run_in_their_order(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REPORT_JOB_SECRET", "0123456789abcdef0123456789abcdef")
+    monkeypatch.setenv("REPORT_JOB_SECRET", PROVISIONED)
+    printed: list[str] = []
     names: dict[str, Any] = {"__name__": page}
     with override_settings(PKCE_AUTH=settings.PKCE_AUTH):
         for language, text in _blocks(page):
             if language == "console":
-                _run_console(text)
+                printed += _run_console(text)
             elif language == "django":
                 _render(text)
             else:
@@ -55,6 +72,27 @@ def test_snippets_of_a_page_run_in_their_order(page: str, tmp_path: Path, monkey
                 exec(compile(text, page, "exec"), names)  # noqa: S102  (our own pages)
             if "PKCE_AUTH" in names:
                 settings.PKCE_AUTH = names.pop("PKCE_AUTH")
+    if page == "server.md":
+        _look_at_the_clients("\n".join(printed))
+
+
+def _look_at_the_clients(printed: str) -> None:
+    """The commands of that page did what it says of them."""
+    clients = {client.client_id: client for client in Client.objects.all()}
+    assert {name for name, client in clients.items() if client.disabled_at} == {"phone-app"}
+    first, second = clients["photo-app"].secrets.order_by("created_at", "pk")
+    assert first.expires_at - timezone.now() == pytest.approx(timedelta(hours=24), abs=timedelta(minutes=5))
+    assert second.expires_at is None
+    assert [row.uri for row in clients["photo-app"].redirect_uris.all()] == ["https://app.example/callback"]
+    assert clients["web-app"].web_origins == "https://web.example http://localhost:3000"
+    assert App(clients["tv"], None).post("/oauth/device_authorization", scope="read").status_code == 200
+    # The machines get their tokens: the one of the file, and the one whose tokens other projects can check.
+    own = {"grant_type": "client_credentials", "scope": "read"}
+    assert App(clients["report-job"], PROVISIONED).post(**own).status_code == 200
+    shown = re.findall(r"^client_id +signed-report$.*?^client_secret +(\S+)$", printed, re.DOTALL | re.MULTILINE)
+    answer = App(clients["signed-report"], shown[0]).post(**own)
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["access_token"].count(".") == 2
 
 
 def test_reference_is_what_the_code_says() -> None:

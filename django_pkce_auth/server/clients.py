@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
-from django.db import router
+from django.db import router, transaction
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from ..protocol.grant_types import GRANT_TYPES
@@ -42,6 +44,34 @@ def set_redirect_uris(client: Client, uris: Iterable[str]) -> None:
     client.redirect_uris.filter(pk__in=gone).delete()
     known = {row.uri for row in present}
     RedirectURI.objects.bulk_create(RedirectURI(client=client, uri=uri) for uri in wanted if uri not in known)
+
+
+def add_redirect_uri(client: Client, uri: str) -> bool:
+    """Register one more, and return whether it is new; raises ValidationError. The others are left alone."""
+    uri = uri.strip()
+    if fault := _problem(uri, public=not client.is_confidential):
+        raise ValidationError(f"{uri[:100]}: {fault}")
+    with _alone(client):
+        if any(row.uri == uri for row in client.redirect_uris.all()):
+            return False
+        client.redirect_uris.create(uri=uri)
+    return True
+
+
+def remove_redirect_uri(client: Client, uri: str) -> bool:
+    """Take one away, and return whether it was there; the others are left alone."""
+    gone = [row.pk for row in client.redirect_uris.all() if row.uri == uri.strip()]
+    return bool(client.redirect_uris.filter(pk__in=gone).delete()[0])
+
+
+@contextmanager
+def _alone(client: Client) -> Iterator[None]:
+    """Keep others that change this client's redirect URIs waiting, so that none is registered twice."""
+    rows = Client.objects.primary().filter(pk=client.pk)
+    with transaction.atomic(using=rows.db):
+        # Written, as SQLite locks no row that is only read.
+        rows.update(client_id=F("client_id"))
+        yield
 
 
 def clean_redirect_uris(lines: str | Iterable[str], *, public: bool) -> list[str]:
@@ -146,3 +176,22 @@ def add_secret(client: Client, *, raw: str | None = None, now: datetime, using: 
         raise ValidationError(_("This secret is in use already; generate another one."))
     secrets.create(client=client, digest=digest(raw), created_at=now)
     return raw
+
+
+def end_secret(client: Client, fingerprint: str, *, at: datetime, now: datetime) -> bool:
+    """Let the secret end at ``at``; return False, with nothing changed, for one that has ended before ``now``.
+
+    Raises ValidationError where the client has no secret of this fingerprint.
+    """
+    named = [row.pk for row in client.secrets.all() if row.fingerprint == fingerprint]
+    if not named:
+        raise ValidationError(
+            _("%(client)s has no secret %(fingerprint)s; those that it has are %(known)s.")
+            % {
+                "client": client.client_id,
+                "fingerprint": fingerprint[:100],
+                "known": " ".join(row.fingerprint for row in client.secrets.order_by("created_at", "pk")) or "-",
+            }
+        )
+    goes_on = Q(expires_at=None) | Q(expires_at__gt=now)
+    return bool(client.secrets.filter(goes_on, pk__in=named).update(expires_at=at))

@@ -13,6 +13,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
+from django_pkce_auth.protocol.grant_types import DEVICE_CODE
+from django_pkce_auth.secrets import digest, fingerprint
 from django_pkce_auth.server.models import Client, ClientSecret
 from tests.four_steps import REDIRECT_URI, VERIFIER, App, approve, bearer
 
@@ -53,11 +55,13 @@ def test_create_as_json_is_all_that_a_program_needs(run: Run) -> None:
         "client_id": "photo-app",
         "name": "Photo App",
         "type": "confidential",
+        "grant_types": ["authorization_code", "refresh_token"],
         "scope": "read",
         "resources": [],
         "token_format": "",
         "redirect_uris": [REDIRECT_URI],
         "web_origins": [],
+        "secrets_end": {},
         "disabled_at": None,
     }
 
@@ -78,6 +82,21 @@ def test_client_id_with_a_hyphen_first_is_named_after_two(run: Run) -> None:
     run("create", "A", "--client-id=-a", "--public")
     run("disable", "--", "-a")
     assert Client.objects.get().disabled_at is not None
+
+
+def test_client_of_a_machine_gets_a_token_for_itself(run: Run) -> None:
+    told = json.loads(run("create", "Report", "--grant-type", "client_credentials", "--scope", "read", "--json"))
+    assert told["grant_types"] == ["client_credentials"]
+    report = App(Client.objects.get(), told["client_secret"])
+    assert report.post(grant_type="client_credentials", scope="read").status_code == 200
+    assert report.post(grant_type="refresh_token", refresh_token="x").json()["error"] == "unauthorized_client"
+
+
+def test_client_of_a_device_may_refresh_where_that_is_named(run: Run) -> None:
+    told = json.loads(
+        run("create", "TV", "--public", "--grant-type", "refresh_token", "--grant-type", DEVICE_CODE, "--json")
+    )
+    assert told["grant_types"] == ["refresh_token", DEVICE_CODE]
 
 
 def test_create_takes_repeated_options(run: Run) -> None:
@@ -176,6 +195,9 @@ def test_secret_of_another_client_is_refused(run: Run, monkeypatch: pytest.Monke
         (("create", "A", "--redirect-uri", "nonsense"), "absolute"),
         (("create", "A", "--web-origin", "https://a.example/"), "https://a.example/ is no web origin"),
         (("create", "A", "--web-origin", "*"), "* is no web origin"),
+        (("create", "A", "--grant-type", "password"), "invalid choice: 'password'"),
+        (("create", "A", "--grant-type", "refresh_token"), "a grant type to get its first token by"),
+        (("create", "A", "--public", "--grant-type", "client_credentials"), "A public client has no identity"),
         (("create", "A", "--scope", "fly"), "fly is not in PKCE_AUTH['SCOPES']; known are: read write profile"),
         (("create", "A", "--scope", "read write"), "read write is not in"),
         (("create", "A", "--client-id", "a b"), "without spaces and colons"),
@@ -187,9 +209,14 @@ def test_secret_of_another_client_is_refused(run: Run, monkeypatch: pytest.Monke
         (("create", "\udcff"), "cannot be shown"),
         (("create", "A", "--public", "--secret-env", "X"), "a public client has no secret"),
         (("create",), "name"),
-        ((), "create|list|add-secret|disable"),
+        ((), "create|list|add-secret|end-secret|add-redirect-uri|remove-redirect-uri|disable|apply"),
         (("remove",), "invalid choice"),
         (("add-secret", "nobody"), "There is no client nobody"),
+        (("end-secret", "nobody", "0" * 12), "There is no client nobody"),
+        (("add-redirect-uri", "nobody", REDIRECT_URI), "There is no client nobody"),
+        (("remove-redirect-uri", "nobody", REDIRECT_URI), "There is no client nobody"),
+        (("end-secret", "nobody"), "fingerprint"),
+        (("add-redirect-uri", "nobody"), "uri"),
         (("disable", "nobody"), "There is no client nobody"),
         (("disable",), "client_id"),
         (("create", "A", "--shout"), "unrecognized arguments"),
@@ -234,6 +261,107 @@ def test_add_secret_leaves_the_old_one_working(run: Run, app: App, signed_in: Br
 def test_add_secret_to_a_public_client_is_refused(run: Run, public_app: App) -> None:
     with pytest.raises(CommandError, match="public client has no secret"):
         run("add-secret", "phone-app")
+
+
+def test_end_secret_ends_that_one_at_once(run: Run, app: App) -> None:
+    second = App(app.client, json.loads(run("add-secret", "photo-app", "--json"))["client_secret"])
+    first = fingerprint(digest(app.secret or ""))
+    told = json.loads(run("end-secret", "photo-app", first, "--json"))
+    assert told["outcome"] == "changed"
+    assert list(told["secrets_end"]) == [first]
+    assert told["secrets"][0] == first, "the oldest stands first"
+    assert app.post("/oauth/introspect", token="x").status_code == 401
+    assert second.post("/oauth/introspect", token="x").status_code == 200
+
+
+def test_end_secret_in_hours_leaves_time_to_deploy_and_may_be_moved(
+    run: Run, app: App, later: Callable[..., None]
+) -> None:
+    name = app.client.secrets.get().fingerprint
+    run("end-secret", "photo-app", name, "--in", "240")
+    run("end-secret", "photo-app", name, "--in", "1.5")
+    assert f"{name} at 20" in run("list")
+    later(hours=1.4)
+    assert app.post("/oauth/introspect", token="x").status_code == 200
+    later(hours=0.2)
+    assert app.post("/oauth/introspect", token="x").status_code == 401
+
+
+def test_end_secret_brings_none_back(run: Run, app: App) -> None:
+    name = app.client.secrets.get().fingerprint
+    run("end-secret", "photo-app", name)
+    assert "The secret has ended already; nothing was changed." in run("end-secret", "photo-app", name, "--in", "24")
+    assert json.loads(run("end-secret", "photo-app", name, "--in", "24", "--json"))["outcome"] == "unchanged"
+    assert app.post("/oauth/introspect", token="x").status_code == 401
+
+
+@pytest.mark.parametrize("hours", ["-1", "nan", "inf", "1e9", "soon"])
+def test_end_secret_in_no_number_of_hours_ends_nothing(run: Run, app: App, hours: str) -> None:
+    with pytest.raises(CommandError, match="--in"):
+        run("end-secret", "photo-app", app.client.secrets.get().fingerprint, f"--in={hours}")
+    assert ClientSecret.objects.get().expires_at is None
+
+
+def test_end_secret_of_another_client_ends_nothing(run: Run, app: App, register: Callable[..., App]) -> None:
+    other = register(client_id="other").client.secrets.get().fingerprint
+    with pytest.raises(CommandError, match=f"photo-app has no secret {other}; those that it has are [0-9a-f]{{12}}."):
+        run("end-secret", "photo-app", other)
+    with pytest.raises(CommandError, match="has no secret ;"):
+        run("end-secret", "photo-app", "")
+    assert not ClientSecret.objects.exclude(expires_at=None).exists()
+
+
+PREVIEW = "https://pr-7.preview.example/callback"
+
+
+def test_redirect_uri_of_a_preview_comes_and_goes(run: Run, app: App, signed_in: Browser) -> None:
+    link = app.link(redirect_uri=PREVIEW)
+    assert signed_in.get(link).status_code == 400
+    assert json.loads(run("add-redirect-uri", "photo-app", PREVIEW, "--json"))["redirect_uris"] == [
+        REDIRECT_URI,
+        PREVIEW,
+    ]
+    assert signed_in.get(link).status_code == 200
+    assert json.loads(run("remove-redirect-uri", "photo-app", PREVIEW, "--json"))["redirect_uris"] == [REDIRECT_URI]
+    assert signed_in.get(link).status_code == 400
+    assert signed_in.get(app.link()).status_code == 200
+
+
+def test_redirect_uri_again_changes_nothing_and_says_so(run: Run, app: App) -> None:
+    added = [json.loads(run("add-redirect-uri", "photo-app", PREVIEW, "--json"))["outcome"] for _ in range(2)]
+    assert added == ["changed", "unchanged"]
+    assert "is registered already; nothing was changed" in run("add-redirect-uri", "photo-app", PREVIEW)
+    assert app.client.redirect_uris.count() == 2
+    gone = [json.loads(run("remove-redirect-uri", "photo-app", PREVIEW, "--json"))["outcome"] for _ in range(2)]
+    assert gone == ["changed", "unchanged"]
+    assert "has no such redirect URI; nothing was changed" in run("remove-redirect-uri", "photo-app", PREVIEW)
+    assert "nothing was changed" not in run("remove-redirect-uri", "photo-app", REDIRECT_URI)
+
+
+def test_redirect_uri_is_removed_to_the_character(run: Run, app: App) -> None:
+    assert json.loads(run("remove-redirect-uri", "photo-app", REDIRECT_URI.upper(), "--json"))["outcome"] == "unchanged"
+    assert [row.uri for row in app.client.redirect_uris.all()] == [REDIRECT_URI]
+
+
+def test_redirect_uri_of_another_letter_case_is_another_one(run: Run, app: App) -> None:
+    other = REDIRECT_URI.replace("callback", "Callback")
+    assert json.loads(run("add-redirect-uri", "photo-app", other, "--json"))["outcome"] == "changed"
+    assert app.client.redirect_uris.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("https://*.example/", "Wildcards are not supported"),
+        ("com.example.app:/cb", "make it public"),
+        ("", "1 to 2000 characters"),
+        ("https://a.example/\nhttps://b.example/", "only the ASCII characters"),
+    ],
+)
+def test_redirect_uri_that_the_form_would_refuse_is_refused(run: Run, app: App, uri: str, words: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(words)):
+        run("add-redirect-uri", "photo-app", uri)
+    assert app.client.redirect_uris.count() == 1
 
 
 @pytest.mark.parametrize("client_id", ["PHOTO-APP", "photo-app "])

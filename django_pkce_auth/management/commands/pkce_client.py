@@ -1,4 +1,4 @@
-"""manage.py pkce_client create|list|add-secret|disable|apply"""
+"""manage.py pkce_client create|list|add-secret|end-secret|add-redirect-uri|remove-redirect-uri|disable|apply"""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import os
 import tomllib
 from argparse import ArgumentParser
-from typing import Any
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
@@ -14,15 +16,20 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from ... import conf
+from ...protocol.grant_types import AUTHORIZATION_CODE, GRANT_TYPES, REFRESH_TOKEN
 from ...server.apply import apply_clients
 from ...server.clients import (
+    add_redirect_uri,
     add_secret,
     clean_client_id,
+    clean_grant_types,
     clean_redirect_uris,
     clean_resources,
     clean_scope,
     clean_web_origins,
+    end_secret,
     generate_client_id,
+    remove_redirect_uri,
     set_redirect_uris,
 )
 from ...server.keys import ensure_key
@@ -31,13 +38,23 @@ from ...server.models import OPAQUE, Client
 from ...server.signing_key import SigningKey
 
 FORMATS = (OPAQUE, *SigningKey.Algorithm.values)
+ALL_OR_NOTHING: Final = ("create", "apply")
+"""What writes in several steps. The others take one, or look after their steps themselves."""
+ACTIONS: Final = "create|list|add-secret|end-secret|add-redirect-uri|remove-redirect-uri|disable|apply"
+UNCHANGED: Final = {
+    "apply": "Every client is as the file says",
+    "end-secret": "The secret has ended already",
+    "add-redirect-uri": "The redirect URI is registered already",
+    "remove-redirect-uri": "The client has no such redirect URI",
+}
+MOST_HOURS: Final = 24 * 366
 
 
 class Command(BaseCommand):
     help = "Register and manage OAuth clients of this authorization server."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|add-secret|disable|apply")
+        actions = parser.add_subparsers(dest="action", required=True, metavar=ACTIONS)
         create = actions.add_parser("create", help="Register a client; its secret is printed once.")
         create.add_argument("name", help="The name that people read when they are asked for access.")
         create.add_argument("--client-id", help="Generated if left out.")
@@ -56,6 +73,12 @@ class Command(BaseCommand):
             "--scope", action="append", default=[], help="A scope that it may ask for; may be repeated."
         )
         create.add_argument(
+            "--grant-type",
+            action="append",
+            choices=GRANT_TYPES,
+            help="How it gets tokens; may be repeated. If left out: authorization_code and refresh_token.",
+        )
+        create.add_argument(
             "--resource", action="append", default=[], help="Bind its tokens to this resource only; may be repeated."
         )
         create.add_argument(
@@ -63,29 +86,40 @@ class Command(BaseCommand):
         )
         listing = actions.add_parser("list", help="List the clients; secrets are shown by fingerprint.")
         added = actions.add_parser("add-secret", help="Add a secret; those that the client has keep working.")
+        ended = actions.add_parser("end-secret", help="Let a secret end, now or later; the others keep working.")
+        more = actions.add_parser("add-redirect-uri", help="Register one more; again: no change.")
+        fewer = actions.add_parser("remove-redirect-uri", help="Take one away; again: no change.")
         disabled = actions.add_parser("disable", help="End the client's access at once.")
         applied = actions.add_parser("apply", help="Make the clients as a TOML file says; again: no change.")
         applied.add_argument("file", help="Its [[client]] tables; secrets come from the variables they name.")
-        for action in (added, disabled):
+        for action in (added, ended, more, fewer, disabled):
             action.add_argument("client_id")
+        ended.add_argument("fingerprint", help="Which secret: 12 digits, as list shows them.")
+        ended.add_argument(
+            "--in", type=float, default=0.0, metavar="HOURS", help="So many hours from now; if left out: at once."
+        )
+        for action in (more, fewer):
+            action.add_argument("uri", help="To the character.")
         for action in (create, added):
             action.add_argument("--secret-env", metavar="VAR", help="Take a generated secret from this variable.")
-        for action in (create, listing, added, disabled, applied):
+        for action in (create, listing, added, ended, more, fewer, disabled, applied):
             action.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         try:
-            with transaction.atomic(using=router.db_for_write(Client)):
+            whole = transaction.atomic(using=router.db_for_write(Client))
+            with whole if action in ALL_OR_NOTHING else nullcontext():
                 result = getattr(self, "_" + action.replace("-", "_"))(options)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         if options["json"]:
             self.stdout.write(json.dumps(result, indent=2))
             return
-        for row in result if isinstance(result, list) else [result]:
+        rows = result if isinstance(result, list) else [result]
+        for row in rows:
             self._print(row)
-        if action == "apply" and all(row["outcome"] == "unchanged" for row in result):
-            self.stdout.write("Every client is as the file says; nothing was changed.")
+        if action in UNCHANGED and all(row["outcome"] == "unchanged" for row in rows):
+            self.stdout.write(f"{UNCHANGED[action]}; nothing was changed.")
 
     def _create(self, options: dict[str, Any]) -> dict[str, Any]:
         public, client_id = options["public"], clean_client_id(options["client_id"] or generate_client_id())
@@ -103,6 +137,7 @@ class Command(BaseCommand):
             scope=clean_scope(options["scope"], conf.settings().scopes),
             token_format=options["token_format"],
             resources=clean_resources(options["resource"], conf.settings().resources),
+            grant_types=clean_grant_types(options["grant_type"] or (AUTHORIZATION_CODE, REFRESH_TOKEN), public=public),
             web_origins=clean_web_origins(options["web_origin"]),
         )
         client.full_clean()
@@ -120,6 +155,24 @@ class Command(BaseCommand):
         client = self._client(options["client_id"])
         secret = self._secret(client, options)
         return self._describe(client) | secret
+
+    def _end_secret(self, options: dict[str, Any]) -> dict[str, Any]:
+        hours, now = options["in"], timezone.now()
+        if not 0 <= hours <= MOST_HOURS:
+            raise CommandError(f"--in takes a number of hours from 0 to {MOST_HOURS}.")
+        client = self._client(options["client_id"])
+        changed = end_secret(client, options["fingerprint"], at=now + timedelta(hours=hours), now=now)
+        return self._describe(client) | _outcome(changed)
+
+    def _add_redirect_uri(self, options: dict[str, Any]) -> dict[str, Any]:
+        client = self._client(options["client_id"])
+        changed = add_redirect_uri(client, options["uri"])
+        return self._describe(client) | _outcome(changed)
+
+    def _remove_redirect_uri(self, options: dict[str, Any]) -> dict[str, Any]:
+        client = self._client(options["client_id"])
+        changed = remove_redirect_uri(client, options["uri"])
+        return self._describe(client) | _outcome(changed)
 
     def _disable(self, options: dict[str, Any]) -> dict[str, Any]:
         client = self._client(options["client_id"])
@@ -156,25 +209,33 @@ class Command(BaseCommand):
         return {}
 
     def _describe(self, client: Client) -> dict[str, Any]:
+        secrets = sorted(client.secrets.all(), key=lambda row: (row.created_at, row.pk))
         return {
             "client_id": client.client_id,
             "name": client.name,
             "type": client.type,
+            "grant_types": client.grant_types.split(),
             "scope": client.scope,
             "resources": client.resources.split(),
             "token_format": "" if client.token_format == OPAQUE else client.token_format,
             "redirect_uris": [row.uri for row in client.redirect_uris.all()],
             "web_origins": client.web_origins.split(),
-            "secrets": [row.fingerprint for row in client.secrets.all()],
+            "secrets": [row.fingerprint for row in secrets],
+            "secrets_end": {row.fingerprint: row.expires_at.isoformat() for row in secrets if row.expires_at},
             "disabled_at": client.disabled_at.isoformat() if client.disabled_at else None,
         }
 
     def _print(self, row: dict[str, Any]) -> None:
         for name, value in row.items():
-            shown = " ".join(value) if isinstance(value, list) else value
+            pairs = [f"{of} at {end}" for of, end in value.items()] if isinstance(value, dict) else value
+            shown = " ".join(pairs) if isinstance(pairs, list) else pairs
             if shown and name != "client_secret":
                 self.stdout.write(f"{name:14} {shown}")
         if "client_secret" in row:
             self.stdout.write(f"{'client_secret':14} {row['client_secret']}")
             self.stdout.write(self.style.WARNING("Store the secret now; it can't be shown again."))
         self.stdout.write("")
+
+
+def _outcome(changed: bool) -> dict[str, str]:
+    return {"outcome": "changed" if changed else "unchanged"}
