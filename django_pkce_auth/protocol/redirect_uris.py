@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MAX_CHARACTERS = 2_000
 _COMPARED_CHARACTERS = 200  # what explain_mismatch weighs: its comparison is cubic at worst
@@ -121,11 +121,18 @@ def _first_difference(registered: str, requested: str) -> str:
     }
     for name, (our, their) in parts.items():
         if our != their:
+            if name == "port" and parts["host"][0] == "localhost" and ours.scheme == "http":
+                return f"they differ in the port, and that of localhost is fixed: {_loopback_address(ours)}"
             if name == "path" and ours.path.rstrip("/") == theirs.path.rstrip("/"):
                 return "they differ in the trailing slash of the path"
             return f"they differ in the {name}"
     # urlsplit lowers the scheme and drops line ends, control characters at the beginning, and an empty ? or #.
     return "they differ in the letter case of the scheme, a bare ? or #, or an invisible character"
+
+
+def _loopback_address(parts: SplitResult) -> str:
+    uri = urlunsplit(("http", "127.0.0.1", parts.path, parts.query, ""))
+    return f"register and use {_printable(uri)}, which has whatever port the app has (RFC 8252 section 8.3)"
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_pkce_auth.protocol.redirect_uris import explain_mismatch
+from django_pkce_auth.protocol.redirect_uris import explain_mismatch, matches
 
 from .wire import any_text
 
@@ -53,11 +53,32 @@ def test_mismatch_names_the_nearest_of_the_registered_uris() -> None:
     registered = ["https://other.example/start", "http://localhost:8000/cb", "https://staging.app.example/oauth/done"]
     assert explain_mismatch(registered, "http://localhost:9000/cb") == (
         "The request named http://localhost:9000/cb, the nearest registered one is http://localhost:8000/cb; "
-        "they differ in the port."
+        "they differ in the port, and that of localhost is fixed: register and use http://127.0.0.1/cb, which has "
+        "whatever port the app has (RFC 8252 section 8.3)."
     )
     assert "is https://other.example/start; they differ in the path." in explain_mismatch(
         iter(registered), "https://other.example/begin"
     )
+
+
+@pytest.mark.parametrize(
+    ("registered", "advised"),
+    [
+        ("http://localhost/callback", "http://127.0.0.1/callback"),
+        ("http://localhost:8000/callback?a=1", "http://127.0.0.1/callback?a=1"),
+    ],
+)
+def test_mismatch_in_the_port_of_localhost_names_an_address_that_matches(registered: str, advised: str) -> None:
+    requested = registered.replace(":8000", "").replace("localhost", "localhost:53211")
+    assert not matches(registered, requested)
+    assert f"that of localhost is fixed: register and use {advised}, " in explain_mismatch([registered], requested)
+    assert matches(advised, requested.replace("localhost", "127.0.0.1"))
+
+
+def test_mismatch_in_the_port_of_another_host_is_not_about_localhost() -> None:
+    for registered in ("https://localhost/cb", "http://127.0.0.1/cb", "https://localhost.example/cb"):
+        requested = registered.replace("/cb", ":70000/cb")
+        assert explain_mismatch([registered], requested).endswith("they differ in the port.")
 
 
 def test_mismatch_says_so_where_nothing_is_registered() -> None:

@@ -43,8 +43,9 @@ class ClientForm(ModelForm):
         required=False,
         help_text=_(
             "One per line. A request must name one of them to the character. On the web: "
-            "https://app.example/callback. On the user's device, public clients: http://127.0.0.1/callback, whatever "
-            "port the app has, or com.example.app:/callback, a domain of the app's maker backwards."
+            "https://app.example/callback. On the user's device, public clients: http://127.0.0.1/callback or "
+            "http://[::1]/callback, whatever port the app has (that of localhost is fixed), or "
+            "com.example.app:/callback, a domain of the app's maker backwards."
         ),
     )
     scopes_allowed = forms.MultipleChoiceField(
