@@ -1,4 +1,4 @@
-"""Signals, sent after the transaction that they tell of has been committed, with ids only and never a secret."""
+"""Signals, sent after the transaction that they tell of was committed, and never with a secret among their facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ signing_key_retired = Signal()  # kid, algorithm, compromised
 consent_given = Signal()  # scopes: those of the answer that changed the consent
 consent_withdrawn = Signal()  # the user ended the app's access
 
-# Client side. ``connection`` is a client.models.Connection.
+# Client side. ``connection`` is a client.models.Connection: its repr holds no token, and its methods give them.
 connection_made = Signal()  # connection, created
 connection_refreshed = Signal()  # connection: it has a new access token
 connection_broken = Signal()  # connection: it needs its user to reconnect
