@@ -6,13 +6,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.checks import run_checks
 from django.test import Client as Browser
-from django.urls import include, path, re_path
+from django.test.utils import override_script_prefix
+from django.urls import include, path
 
 from django_pkce_auth.protocol.grant_types import GRANT_TYPES
 from django_pkce_auth.protocol.metadata import ServerMetadata, well_known_urls
 from django_pkce_auth.server.grants import GRANTS
-from django_pkce_auth.server.views.metadata import metadata
 
 URL = "/.well-known/oauth-authorization-server"
 URLS = {
@@ -23,11 +24,17 @@ URLS = {
     "device_authorization_endpoint": "post",
     "jwks_uri": "get",
 }
-# A project below a path of its host, that serves the well-known document at the root as well.
+# A project below a path of its host, with the well-known documents at the root, as docs/server.md says.
 urlpatterns = [
     path("sso/", include("django_pkce_auth.urls")),
-    re_path(r"^\.well-known/oauth-authorization-server(?P<issuer_path>/.*)$", metadata),
+    path("", include("django_pkce_auth.well_known_urls")),
 ]
+
+
+class OtherOrder:
+    """The same URLconf from the other end."""
+
+    urlpatterns = urlpatterns[::-1]
 
 
 def document(where: str = URL, **extra: Any) -> dict[str, Any]:
@@ -165,10 +172,32 @@ def test_issuer_with_a_path_is_found_where_clients_look_rfc8414_3_1(settings: An
         assert Browser().get(f"{URL}/{other}").status_code == 404
 
 
-def test_urls_follow_where_the_project_includes_them(settings: Any) -> None:
-    settings.ROOT_URLCONF = __name__
+@pytest.mark.parametrize("urlconf", [__name__, OtherOrder])
+def test_issuer_with_a_path_advertises_nothing_outside_it(settings: Any, urlconf: Any) -> None:
+    settings.ROOT_URLCONF = urlconf
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"ISSUER": "https://testserver/sso", "RESOURCES": {"/sso/mcp": "Tools"}}
+    for where in (f"{URL}/sso", f"/sso{URL}"):
+        members = document(where)
+        assert {name: members[name].partition("/sso/oauth/")[0] for name in URLS} == dict.fromkeys(
+            URLS, "https://testserver"
+        )
+        assert Browser().post(urlsplit(members["token_endpoint"]).path).status_code == 400
+    for resource in ("/sso", "/sso/mcp"):
+        told = document(f"/.well-known/oauth-protected-resource{resource}")
+        assert (told["resource"], told["authorization_servers"]) == (
+            f"https://testserver{resource}",
+            ["https://testserver/sso"],
+        )
+    assert Browser().post("/oauth/token").status_code == 404
+    assert [each.id for each in run_checks(tags=["urls"])] == []
+
+
+def test_project_that_is_mounted_below_its_path_advertises_nothing_outside_it(settings: Any) -> None:
     settings.PKCE_AUTH = settings.PKCE_AUTH | {"ISSUER": "https://testserver/sso"}
-    assert document(f"{URL}/sso")["token_endpoint"] == "https://testserver/sso/oauth/token"
+    with override_script_prefix("/sso/"):
+        members = document()
+    assert members["issuer"] == "https://testserver/sso"
+    assert all(members[name].startswith("https://testserver/sso/oauth/") for name in URLS)
 
 
 def test_every_grant_type_that_a_client_can_have_is_answered() -> None:
