@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -70,49 +71,73 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_readme_guides_work_when_followed_word_for_word(project: Path) -> None:
-    blocks = _blocks()
-    for name, _language, text in blocks:
+def _follow(project: Path) -> dict[str, str]:
+    """Write each block into the file that the README names, and return the environment that the project runs in."""
+    for name, language, text in _blocks():
+        assert name or language == "console", f"no file is named for this block:\n{text}"
         if name:
             target = project / name
             target.parent.mkdir(exist_ok=True)
             # The first block of the URLconf stands in place of the one that startproject made; all else is added.
             replaces = not target.exists() or "urlpatterns = [" in text
             target.write_text(text if replaces else f"{target.read_text()}\n{text}")
-    link = next(text for _, language, text in blocks if language == "django" and "connect_url" in text)
-    _append(project / "myproject/templates/account.html", link)
-    uses = next(text for name, language, text in blocks if language == "python" and not name)
-    (project / "myproject/connections.py").write_text(uses)
-    _append(
-        project / "myproject/settings.py",
-        "\nMIDDLEWARE += ['django_pkce_auth.client.browser.ConnectLinkMiddleware']\n"
-        "TEMPLATES[0]['DIRS'] = [BASE_DIR / 'myproject/templates']\nALLOWED_HOSTS = ['*']\nDEBUG = False\n",
-    )
-    _append(
-        project / "myproject/urls.py",
-        "\nfrom django.views.generic import TemplateView\n"
-        "urlpatterns += [path('account/', TemplateView.as_view(template_name='account.html'))]\n",
-    )
-    key = "zrt9ZbTGWmAhhQ-HWcOcHKQzrIM3d2LZ6Mr0nYpYVcU="
-    root = README.parent
-    env = os.environ | {
-        "PYTHONPATH": f"{root}{os.pathsep}{project}",
+    return os.environ | {
+        "PYTHONPATH": f"{README.parent}{os.pathsep}{project}",
         "DJANGO_SETTINGS_MODULE": "myproject.settings",
-        "PKCE_AUTH_KEY": key,
+        "PKCE_AUTH_KEY": "zrt9ZbTGWmAhhQ-HWcOcHKQzrIM3d2LZ6Mr0nYpYVcU=",
         "ACME_CLIENT_ID": "us",
         "ACME_CLIENT_SECRET": "theirs-for-us",
     }
+
+
+def _manage(project: Path, env: dict[str, str]) -> str:
+    """Run the README's commands, after Django's own, and return what the last one printed."""
     _run(sys.executable, "manage.py", "check", "--fail-level", "WARNING", cwd=project, env=env)
-    commands = [line for _, language, text in blocks if language == "console" for line in text.splitlines()]
+    commands = [line for _, language, text in _blocks() if language == "console" for line in text.splitlines()]
     managed = [line.removeprefix("python ") for line in commands if line.startswith("python manage.py")]
     assert len(managed) == 2
-    printed = ""
-    for line in managed:
-        arguments = [part.strip('"') for part in re.findall(r'"[^"]*"|\S+', line)]
-        printed = _run(sys.executable, *arguments, cwd=project, env=env)
+    return [_run(sys.executable, *shlex.split(line), cwd=project, env=env) for line in managed][-1]
+
+
+def test_readme_guides_work_when_followed_word_for_word(project: Path) -> None:
+    env = _follow(project)
+    # What every project says when it goes into production.
+    _append(project / "myproject/settings.py", "\nALLOWED_HOSTS = ['*']\nDEBUG = False\n")
+    printed = _manage(project, env)
     secret = re.search(r"^client_secret\s+(\S+)", printed, re.MULTILINE)
     assert secret is not None
     walk = f"SECRET = {secret[1]!r}\n{WALK}"
+    assert _run(sys.executable, "-W", "error", "-c", walk, cwd=project, env=env).strip() == "walked"
+
+
+def test_readme_guides_work_on_a_newcomers_own_machine(project: Path) -> None:
+    """With the issuer that the README gives for it, and the settings as startproject made them."""
+    env = _follow(project)
+    local = re.search(r'On your own machine write `("ISSUER": "[^"]+")`', README.read_text())
+    assert local is not None
+    file = project / "myproject/settings.py"
+    file.write_text(file.read_text().replace('"ISSUER": "https://example.com"', local[1]))
+    _manage(project, env)
+    walk = """
+import django; django.setup()
+from django.contrib.auth import get_user_model
+from django.test import Client as Browser
+from tests.four_steps import App
+from django_pkce_auth.server.models import Client
+
+browser = Browser(headers={"host": "127.0.0.1:8000"})
+found = browser.get("/.well-known/oauth-authorization-server").json()
+assert found["token_endpoint"] == "http://127.0.0.1:8000/oauth/token", found
+link = App(Client.objects.get(), None).link(redirect_uri="https://app.example/callback")
+assert browser.get(link)["Location"].startswith("/admin/login/?next=/oauth/authorize")
+for name, staff in (("alice", False), ("bob", True)):
+    get_user_model().objects.create_user(name, password="x", is_staff=staff)
+    answer = browser.post("/admin/login/", {"username": name, "password": "x", "next": link})
+    assert answer.status_code == (302 if staff else 200)
+assert browser.get(link).status_code == 200
+assert b"/connect/acme/" in browser.get("/account/").content
+print("walked")
+"""
     assert _run(sys.executable, "-W", "error", "-c", walk, cwd=project, env=env).strip() == "walked"
 
 
