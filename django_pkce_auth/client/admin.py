@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -16,6 +17,8 @@ from .. import conf
 from ..presets import PRESETS
 from ..provider_settings import parse_provider
 from .models import Connection, Provider
+
+logger = logging.getLogger("django_pkce_auth.client")
 
 # Generic for the type checker alone; at run time Django's classes are not.
 if TYPE_CHECKING:
@@ -119,6 +122,10 @@ class ConnectionAdmin(ConnectionModelAdmin):
 
     @admin.action(description=_("Revoke here: forget the tokens of selected connections"), permissions=["delete"])
     def revoke(self, request: HttpRequest, queryset: Any) -> None:
-        queryset.update(
-            status=Connection.Status.REVOKED, raw_access_token="", raw_refresh_token="", updated_at=timezone.now()
-        )
+        revoked = Connection.Status.REVOKED
+        keys = list(queryset.exclude(status=revoked).values_list("pk", flat=True))
+        queryset.update(status=revoked, raw_access_token="", raw_refresh_token="", updated_at=timezone.now())
+        for key in keys:
+            logger.warning(
+                "Connection %s was revoked here by user %s", key, request.user.pk, extra={"event": "connection_revoked"}
+            )

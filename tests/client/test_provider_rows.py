@@ -127,10 +127,16 @@ def test_entered_provider_is_reached_at_public_addresses_only() -> None:
     assert reached.public_only
 
 
-def test_admin_forgets_tokens_and_keeps_the_row(admin: Browser, alice: Any) -> None:
+def test_admin_forgets_tokens_and_keeps_the_row(admin: Browser, alice: Any, caplog: pytest.LogCaptureFixture) -> None:
     row = Connection.objects.create(user=alice, provider="acme", raw_access_token="a", raw_refresh_token="b")
+    other = Connection.objects.create(user=alice, provider="beta", raw_access_token="a")
     assert "Revoke here" in admin.get("/admin/pkce_auth/connection/").content.decode()
-    admin.post("/admin/pkce_auth/connection/", {"action": "revoke", "_selected_action": [row.pk]})
+    for _ in range(2):
+        admin.post("/admin/pkce_auth/connection/", {"action": "revoke", "_selected_action": [row.pk]})
+    lines = [line for line in caplog.records if getattr(line, "event", "") == "connection_revoked"]
+    assert [line.getMessage().rpartition(" ")[0] for line in lines] == [f"Connection {row.pk} was revoked here by user"]
+    other.refresh_from_db()
+    assert (other.status, other.raw_access_token) == ("active", "a")
     row.refresh_from_db()
     assert (row.status, row.raw_access_token, row.raw_refresh_token) == ("revoked", "", "")
     assert admin.get(f"/admin/pkce_auth/connection/{row.pk}/change/").status_code == 200

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from bs4 import BeautifulSoup
 from django.core.cache import cache
 from django.db import IntegrityError
 from django.test import Client as Browser
@@ -271,3 +272,13 @@ def test_qr_code_is_drawn_for_a_code_and_tells_nothing_of_it(client: Any) -> Non
     assert drawn["Content-Type"] == "image/svg+xml"
     assert drawn.content.startswith(b"<svg")
     assert client.get("/oauth/device/qr.svg?user_code=nonsense").status_code == 404
+
+
+def test_page_names_no_host_of_a_device_and_separates_it_from_nothing(
+    codes: dict[str, Any], app: App, signed_in: Browser
+) -> None:
+    facts = [
+        BeautifulSoup(page.content, "html.parser").select_one(".pkce-facts").get_text()  # type: ignore[union-attr]
+        for page in (enter(signed_in, codes["user_code"]), signed_in.get(app.link()))
+    ]
+    assert facts == ["not verified by this site", "app.example · not verified by this site"]

@@ -36,9 +36,11 @@ class Command(BaseCommand):
         problems = _problems()
         report: dict[str, Any] = {"problems": problems}
         try:
-            report = {**_facts(conf.settings()), **report}
-        except (ImproperlyConfigured, NoReverseMatch):
-            pass  # what is wrong with the settings or the URLconf stands among the problems
+            # Those first that need the least: what can be known is shown although the rest can't be.
+            for facts in (_addresses, _redirect_uris, _expired):
+                report |= facts(conf.settings())
+        except ImproperlyConfigured:
+            pass  # what is wrong with the settings stands among the problems
         except DatabaseError as error:
             problems.append(f"The database can't be read ({type(error).__name__}); run manage.py migrate.")
         if options["json"]:
@@ -63,17 +65,28 @@ class Command(BaseCommand):
             self.stdout.write(self.style.SUCCESS("Nothing to mend."))
 
 
-def _facts(settings: conf.Settings) -> dict[str, Any]:
+def _addresses(settings: conf.Settings) -> dict[str, Any]:
+    urls = {member: _url(settings, name) for member, name in ENDPOINTS.items()}
+    return {"issuer": settings.issuer, "endpoints": {member: url for member, url in urls.items() if url}}
+
+
+def _redirect_uris(settings: conf.Settings) -> dict[str, Any]:
+    urls = {slug: _url(settings, "callback", slug) for slug in all_entries(settings=settings)}
+    return {"redirect_uris": {slug: url for slug, url in urls.items() if url}}
+
+
+def _url(settings: conf.Settings, name: str, *arguments: str) -> str | None:
+    """Return the address, or None: a project may leave an endpoint out of its URLconf."""
+    try:
+        return settings.absolute(reverse(f"pkce_auth:{name}", args=arguments))
+    except NoReverseMatch:
+        return None
+
+
+def _expired(settings: conf.Settings) -> dict[str, Any]:
     now = timezone.now()
-    entries = all_entries(settings=settings)
-    callbacks = {slug: settings.absolute(reverse("pkce_auth:callback", args=[slug])) for slug in entries}
     waiting = {table.name: table.waiting(limit=COUNTED, now=now) for table in TABLES}
-    return {
-        "issuer": settings.issuer,
-        "endpoints": {member: settings.absolute(reverse(f"pkce_auth:{name}")) for member, name in ENDPOINTS.items()},
-        "redirect_uris": callbacks,
-        "expired": {name: rows if rows < COUNTED else f"{COUNTED:,} or more" for name, rows in waiting.items()},
-    }
+    return {"expired": {name: rows if rows < COUNTED else f"{COUNTED:,} or more" for name, rows in waiting.items()}}
 
 
 def _problems() -> list[str]:
