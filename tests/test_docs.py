@@ -7,6 +7,7 @@ import shlex
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,12 +18,14 @@ from django.template import engines
 from django.test import RequestFactory, override_settings
 from django.utils import timezone
 
+from django_pkce_auth.client.policy import Account
 from django_pkce_auth.server.models import Client, ClientSecret
 from docs import generate
 from tests.four_steps import App
 
 PROVISIONED = "0123456789abcdef0123456789abcdef"
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+PARTNERS = DOCS.parent / "tests" / "partners" / "models.py"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 
 
@@ -67,13 +70,27 @@ def test_snippets_of_a_page_run_in_their_order(page: str, tmp_path: Path, monkey
                 printed += _run_console(text)
             elif language == "django":
                 _render(text)
+            elif text == PARTNERS.read_text():
+                continue  # a model needs an app: tests/test_migrations.py has one
             else:
                 assert language == "python", f"{page} has a block in {language}, which nothing runs"
                 exec(compile(text, page, "exec"), names)  # noqa: S102  (our own pages)
             if "PKCE_AUTH" in names:
                 settings.PKCE_AUTH = names.pop("PKCE_AUTH")
+    if page == "extend.md":
+        _ask_the_policies(names["OurServerPolicy"](), names["OurClientPolicy"]())
     if page == "server.md":
         _look_at_the_clients("\n".join(printed))
+
+
+def _ask_the_policies(server: Any, client: Any) -> None:
+    sent = {"HTTP_X_FORWARDED_FOR": "10.9.8.7, 192.0.2.1", "REMOTE_ADDR": "127.0.0.1"}
+    assert server.address(RequestFactory().get("/", **sent)) == "192.0.2.1"
+    assert server.address(RequestFactory().get("/", REMOTE_ADDR="127.0.0.1")) == "127.0.0.1"
+    user = client.create_user(SimpleNamespace(slug="acme"), Account(subject="1", label="Alice A."))
+    user.refresh_from_db()
+    assert (user.first_name, user.has_usable_password()) == ("Alice A.", False)
+    assert client.transport().deadline == 10
 
 
 def _look_at_the_clients(printed: str) -> None:

@@ -148,7 +148,7 @@ def device_qr(request: HttpRequest) -> HttpResponse:
     try:
         import segno
     except ImportError:
-        raise Http404("pip install django-pkce-auth[qr] draws QR codes") from None
+        raise Http404("the extra qr of django-pkce-auth draws QR codes") from None
     page = conf.settings().absolute(reverse("pkce_auth:device"))
     drawn = segno.make(f"{page}?user_code={show_user_code(code)}", micro=False)
     response = HttpResponse(drawn.svg_inline(scale=8, border=4, light="#fff"), content_type="image/svg+xml")
