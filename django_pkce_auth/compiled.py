@@ -185,7 +185,10 @@ class Select:
             for path, model in joined.items()
         }
         annotated = queryset.query.annotations
-        columns = {path: [self._column(path, field, annotated) for field in listed] for path, listed in fields.items()}
+        columns = {
+            path: [self._column(path, field, joined[path], annotated) for field in listed]
+            for path, listed in fields.items()
+        }
         names = list(dict.fromkeys([*self._values, *(name for listed in columns.values() for name in listed)]))
         query = _selecting(queryset.query.clone(), names)
         for path, annotation in self._keys.items():
@@ -209,8 +212,8 @@ class Select:
         self._compiled[using] = Found(statement, len(names), picked(self._values), parts)
         return self._compiled[using]
 
-    def _column(self, path: str, field: Any, annotated: Collection[str]) -> str:
-        if path and field is field.model._meta.pk:
+    def _column(self, path: str, field: Any, model: Any, annotated: Collection[str]) -> str:
+        if path and field in _key_fields(model):
             # A joined row's key is what points to it: the same column, so it is read once.
             return self._keys.get(path) or f"{path}_id"
         scalar = self._scalars.get(path, "")
@@ -288,8 +291,17 @@ class Row:
 
 def columns_but(path: str, model: type[models.Model], kept: Collection[str]) -> list[str]:
     """Name the columns of the rows at ``path`` other than those ``kept``, and the key: for ``QuerySet.defer``."""
-    fields = (field for field in model._meta.concrete_fields if not field.primary_key and field.name not in kept)
+    keys = _key_fields(model)
+    fields = (field for field in model._meta.concrete_fields if field not in keys and field.name not in kept)
     return [_below(path, field.name) for field in fields]
+
+
+def _key_fields(model: type[models.Model]) -> list[Any]:
+    """Return the model's key and what it points to: a parent of the model may have the same key, or one of its own."""
+    keys: list[Any] = [model._meta.pk]
+    while keys[-1].remote_field:
+        keys.append(keys[-1].target_field)
+    return keys
 
 
 def _selecting(query: Any, names: list[str]) -> Any:

@@ -7,8 +7,6 @@ from typing import Any
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.sql.datastructures import Join
 
-from .statement import plain_field
-
 
 class _JoinBy(Join):
     """A row joined by the key that an expression gives."""
@@ -20,7 +18,7 @@ class _JoinBy(Join):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         key, parameters = compiler.compile(self.key)
-        table, column = map(connection.ops.quote_name, (self.table_name, plain_field(self.model._meta.pk).column))
+        table, column = map(connection.ops.quote_name, (self.table_name, self.model._meta.pk.column))
         return f"{self.join_type} {table} {self.table_alias} ON ({self.table_alias}.{column} = {key})", list(parameters)
 
 

@@ -1,6 +1,8 @@
 """The project of the tests, deployed otherwise: ``DEPLOYMENT`` says how."""
 
 import os
+import re
+from importlib import import_module
 
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES, INSTALLED_APPS, MIDDLEWARE
@@ -9,10 +11,22 @@ DEPLOYMENT = os.environ["DEPLOYMENT"]
 OURS = "other" if DEPLOYMENT == "second database" else "default"
 WITHOUT_ADMIN = [name for name in INSTALLED_APPS if name != "django.contrib.admin"]
 
-if DEPLOYMENT in ("UUID key", "string key"):
+USERS = {
+    "UUID key": "accounts.UUIDUser",
+    "string key": "accounts.NamedUser",
+    "parent's key": "accounts.PartyUser",
+    "key beside a parent's": "accounts.MemberUser",
+    "relation as the key": "accounts.PersonUser",
+}
+_entry = import_module(os.environ["DEPLOYMENT_BASE"]).DATABASES["default"]
+if not _entry["ENGINE"].endswith("sqlite3"):
+    # On the server of the test run, in a database of its own.
+    _name = f"test_{_entry['NAME']}_{re.sub(r'[^a-z]+', '_', DEPLOYMENT.lower())}"
+    DATABASES = {"default": {**_entry, "TEST": {**_entry.get("TEST", {}), "NAME": _name}}}
+if DEPLOYMENT in USERS:
     # The admin needs permissions, which these bare users do not have.
     INSTALLED_APPS = [*WITHOUT_ADMIN, "tests.deployments.accounts"]
-    AUTH_USER_MODEL = "accounts.UUIDUser" if DEPLOYMENT == "UUID key" else "accounts.NamedUser"
+    AUTH_USER_MODEL = USERS[DEPLOYMENT]
 if DEPLOYMENT == "no admin":
     INSTALLED_APPS = WITHOUT_ADMIN
 if "django.contrib.admin" not in INSTALLED_APPS:

@@ -14,6 +14,9 @@ DEPLOYMENTS = (
     "as it is",
     "UUID key",
     "string key",
+    "parent's key",
+    "key beside a parent's",
+    "relation as the key",
     "no admin",
     "second database",
     "ATOMIC_REQUESTS",
@@ -27,6 +30,7 @@ def test_flow_works_in_a_project_that_is_set_up_otherwise(deployment: str) -> No
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.deployments.settings",
         "DEPLOYMENT": deployment,
+        "DEPLOYMENT_BASE": os.environ.get("DJANGO_SETTINGS_MODULE", "tests.settings"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
     }
     command = [sys.executable, "-W", "error", "-m", "tests.deployments.walk"]

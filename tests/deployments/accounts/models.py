@@ -1,6 +1,7 @@
-"""User models with keys of other kinds than a number."""
+"""User models with keys of other kinds than a number, and of relations."""
 
 import uuid
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -23,3 +24,46 @@ class NamedUser(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.uid
+
+
+class Party(models.Model):
+    """Whom a project deals with, whether they log in or not."""
+
+    party_number = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=40, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PartyUser(Party, AbstractBaseUser):
+    """The key is the link to the parent's row, which holds the name too."""
+
+    USERNAME_FIELD = "name"
+    objects = BaseUserManager()
+
+
+class MemberUser(Party, AbstractBaseUser):
+    """The parent's row has another key."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    party = models.OneToOneField(Party, models.CASCADE, parent_link=True)
+    USERNAME_FIELD = "name"
+    objects = BaseUserManager()
+
+
+class PersonUser(AbstractBaseUser):
+    """The key is a relation, and no part of the row is elsewhere."""
+
+    party = models.OneToOneField(Party, models.CASCADE, primary_key=True)
+    email = models.CharField(max_length=100, unique=True)
+    USERNAME_FIELD = "email"
+    objects = BaseUserManager()
+
+    def __str__(self) -> str:
+        return self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.party_id is None:
+            self.party = Party.objects.create(name=self.email)
+        super().save(*args, **kwargs)
