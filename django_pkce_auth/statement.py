@@ -41,12 +41,12 @@ class Statement:
         names = [each.name if isinstance(each, Slot) else f"literal_{at}" for at, each in enumerate(parameters)]
         named = dict(zip(names, parameters, strict=True))
         slots = {name: each for name, each in named.items() if isinstance(each, Slot)}
-        preparations = {name: plain_field(slot.output_field).get_db_prep_value for name, slot in slots.items()}
+        fields = {name: plain_field(slot.output_field) for name, slot in slots.items()}
         left = iter(names)
         return cls(
             _PLACE.sub(lambda place: f"%({next(left)})s", sql),
             list(slots),
-            [(name, prepare) for name, prepare in preparations.items() if not _as_it_is(prepare, connection)],
+            [(name, _preparation(field)) for name, field in fields.items() if not _as_it_is(field, connection)],
             {name: each for name, each in named.items() if name not in slots},
         )
 
@@ -76,12 +76,29 @@ class Statement:
             return answer(cursor, connection)
 
 
-def _as_it_is(prepare: Any, connection: Any) -> bool:
+def _preparation(field: Any) -> Callable[..., Any]:
+    """Return what makes of a value what the driver takes."""
+    if _is_known(field):
+        prepare: Callable[..., Any] = field.get_db_prep_value
+        return prepare
+    # Of the column's type, but that may be one of the project's own, which no driver knows.
+    return lambda value, connection, prepared: field.get_db_prep_value(value, connection)
+
+
+def _as_it_is(field: Any, connection: Any) -> bool:
     """True where a value of the column's type is what the driver takes."""
-    if prepare.__func__ is models.DateTimeField.get_db_prep_value:
+    if not _is_known(field):
+        return False
+    prepare = type(field).get_db_prep_value
+    if prepare is models.DateTimeField.get_db_prep_value:
         # PostgreSQL's drivers take a moment, others a text.
         return connection.ops.adapt_datetimefield_value(_MOMENT) is _MOMENT
-    return prepare.__func__ in _AS_IT_IS
+    return prepare in _AS_IT_IS
+
+
+def _is_known(field: Any) -> bool:
+    """True for fields of Django and of this package."""
+    return type(field).__module__.startswith(("django.db.models.", f"{__package__}."))
 
 
 _MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)

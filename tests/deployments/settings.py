@@ -17,6 +17,7 @@ USERS = {
     "parent's key": "accounts.PartyUser",
     "key beside a parent's": "accounts.MemberUser",
     "relation as the key": "accounts.PersonUser",
+    "key of a field of one's own": "accounts.KeyUser",
 }
 _entry = import_module(os.environ["DEPLOYMENT_BASE"]).DATABASES["default"]
 if not _entry["ENGINE"].endswith("sqlite3"):

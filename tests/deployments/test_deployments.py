@@ -17,6 +17,7 @@ DEPLOYMENTS = (
     "parent's key",
     "key beside a parent's",
     "relation as the key",
+    "key of a field of one's own",
     "no admin",
     "second database",
     "ATOMIC_REQUESTS",

@@ -1,10 +1,14 @@
 """User models with keys of other kinds than a number, and of relations."""
 
 import uuid
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+
+# Generic for the type checker alone.
+CharField = models.CharField[Any, Any] if TYPE_CHECKING else models.CharField
 
 
 class UUIDUser(AbstractBaseUser):
@@ -67,3 +71,38 @@ class PersonUser(AbstractBaseUser):
         if self.party_id is None:
             self.party = Party.objects.create(name=self.email)
         super().save(*args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def draw_key() -> Key:
+    return Key(uuid.uuid4().hex)
+
+
+class KeyField(CharField):
+    """A value of one's own, by the methods that Django's documentation on custom fields names, and no other."""
+
+    def from_db_value(self, value: Any, *_: object) -> Key | None:
+        return None if value is None else Key(value)
+
+    def to_python(self, value: Any) -> Key | None:
+        return value if value is None or isinstance(value, Key) else Key(value)
+
+    def get_prep_value(self, value: Any) -> str | None:
+        return None if value is None else str(value)
+
+
+class KeyUser(AbstractBaseUser):
+    id = KeyField(primary_key=True, max_length=40, default=draw_key)
+    email = models.CharField(max_length=100, unique=True)
+    USERNAME_FIELD = "email"
+    objects = BaseUserManager()
+
+    def __str__(self) -> str:
+        return self.email

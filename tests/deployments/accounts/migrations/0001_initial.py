@@ -5,6 +5,8 @@ import uuid
 import django.db.models.deletion
 from django.db import migrations, models
 
+import tests.deployments.accounts.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -18,6 +20,26 @@ class Migration(migrations.Migration):
                 ("party_number", models.BigAutoField(primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=40, unique=True)),
             ],
+        ),
+        migrations.CreateModel(
+            name="KeyUser",
+            fields=[
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "id",
+                    tests.deployments.accounts.models.KeyField(
+                        default=tests.deployments.accounts.models.draw_key,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("email", models.CharField(max_length=100, unique=True)),
+            ],
+            options={
+                "abstract": False,
+            },
         ),
         migrations.CreateModel(
             name="NamedUser",
