@@ -7,12 +7,14 @@ Model signals are not sent, as with ``bulk_create`` and ``update``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from django.apps import apps
 from django.db import connections, models
 from django.db.models.constants import LOOKUP_SEP, OnConflict
 from django.db.models.sql import InsertQuery, UpdateQuery
@@ -313,8 +315,18 @@ def _selecting(query: Any, names: list[str]) -> Any:
     # Short names for tables, and none for columns: it is a third as long, and each run sends and reads all of it.
     # Where it has an order, that is by a single table's own columns, under its own name.
     if len(query.alias_map) > 1:
-        query.change_aliases({alias: f"t{place}" for place, alias in enumerate(query.alias_map)})
+        prefix = _prefix()
+        query.change_aliases({alias: f"{prefix}{place}" for place, alias in enumerate(query.alias_map)})
     return query
+
+
+def _prefix() -> str:
+    """Return what no table is named with a number behind, in whatever case; a subquery has tables of its own."""
+    tables = [model._meta.db_table.lower() for model in apps.get_models(include_auto_created=True)]
+    prefix = "t"
+    while any(re.match(rf"{prefix}\d", table) for table in tables):
+        prefix += "_"
+    return prefix
 
 
 def _model_at(model: type[models.Model], path: str) -> Any:

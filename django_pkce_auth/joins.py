@@ -41,8 +41,9 @@ class _Fenced(Join):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         sql, parameters = self.join.as_sql(compiler, connection)
-        joined, _, condition = sql.partition(" ON ")
-        table, alias = joined.removeprefix(f"{self.join_type} "), self.table_alias
+        alias = self.table_alias
+        table = f"{connection.ops.quote_name(self.table_name)} {alias}"
+        condition = sql.removeprefix(f"{self.join_type} {table} ON ")
         rows = f"SELECT {alias}.* FROM {table} WHERE {condition} OFFSET 0"  # noqa: S608  (the ORM's)
         return f"{self.join_type} LATERAL ({rows}) {alias} ON TRUE", parameters
 

@@ -12,8 +12,8 @@ OURS = "other" if DEPLOYMENT == "second database" else "default"
 WITHOUT_ADMIN = [name for name in INSTALLED_APPS if name != "django.contrib.admin"]
 
 USERS = {
-    "UUID key": "accounts.UUIDUser",
-    "string key": "accounts.NamedUser",
+    "UUID key in a table named t1": "accounts.UUIDUser",
+    "string key in a table with ON in its name": "accounts.NamedUser",
     "parent's key": "accounts.PartyUser",
     "key beside a parent's": "accounts.MemberUser",
     "relation as the key": "accounts.PersonUser",

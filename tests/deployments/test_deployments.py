@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = (
     "as it is",
-    "UUID key",
-    "string key",
+    "UUID key in a table named t1",
+    "string key in a table with ON in its name",
     "parent's key",
     "key beside a parent's",
     "relation as the key",

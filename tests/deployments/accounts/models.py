@@ -17,6 +17,10 @@ class UUIDUser(AbstractBaseUser):
     USERNAME_FIELD = "email"
     objects = BaseUserManager()
 
+    class Meta:
+        # As joined tables are called in a statement.
+        db_table = "t1"
+
     def __str__(self) -> str:
         return self.email
 
@@ -25,6 +29,10 @@ class NamedUser(AbstractBaseUser):
     uid = models.CharField(primary_key=True, max_length=40)
     USERNAME_FIELD = "uid"
     objects = BaseUserManager()
+
+    class Meta:
+        # As between a joined table and its condition.
+        db_table = "people ON board"
 
     def __str__(self) -> str:
         return self.uid

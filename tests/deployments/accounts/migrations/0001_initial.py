@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ("uid", models.CharField(max_length=40, primary_key=True, serialize=False)),
             ],
             options={
-                "abstract": False,
+                "db_table": "people ON board",
             },
         ),
         migrations.CreateModel(
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ("email", models.CharField(max_length=100, unique=True)),
             ],
             options={
-                "abstract": False,
+                "db_table": "t1",
             },
         ),
         migrations.CreateModel(
