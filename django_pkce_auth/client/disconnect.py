@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from django.db import router, transaction
 
@@ -33,6 +34,11 @@ def disconnect(connection: Connection, *, settings: Settings, transport: Transpo
         send_after_commit(
             connection_removed, sender=Connection, using=using, connection=connection, user=connection.user
         )
+    return revoke(connection, tokens, settings=settings, transport=transport)
+
+
+def revoke(connection: Connection, tokens: Iterable[str], *, settings: Settings, transport: Transport) -> bool:
+    """Return whether the provider confirmed that the tokens of a connection that was removed here are revoked."""
     try:
         provider = get_provider(connection.provider, settings=settings, transport=transport)
         # Both, as ending the refresh token ends the access token at some servers only.
@@ -40,7 +46,7 @@ def disconnect(connection: Connection, *, settings: Settings, transport: Transpo
     except ConnectError as error:
         logger.warning(
             "Connection %s was removed here, but the provider could not be told: %s",
-            pk,
+            connection.pk,
             error,
             extra={"event": "revocation_unconfirmed"},
         )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import router
+from django.db import router, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -23,6 +23,7 @@ from ..protocol.token import RefreshTokenRequest, TokenResponse
 from ..signals import connection_broken, connection_refreshed, send_after_commit
 from ..transport import Transport
 from .apart import apart
+from .disconnect import revoke
 from .errors import ProviderRefused, ProviderUnavailable, ReconnectRequired
 from .flow import expires_at, granted_scope
 from .models import Connection
@@ -125,7 +126,13 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
         return False
     try:
         tokens = _ask(connection, provider, transport, now)
-        return tokens is not None and _store(connection, tokens, now)
+        if tokens is None:
+            return False
+        if _store(connection, tokens, now):
+            return True
+        if _is_gone(connection):
+            _give_back(connection, tokens, transport)
+        return False
     except ProviderUnavailable as error:
         count("connection_refresh_failed", provider=connection.provider)
         logger.warning(
@@ -187,6 +194,24 @@ def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool
     using = router.db_for_write(Connection)
     send_after_commit(connection_refreshed, sender=Connection, using=using, connection=connection)
     return True
+
+
+def _is_gone(connection: Connection) -> bool:
+    """True where the row was removed; locked for it, so that no older snapshot of the caller's answers."""
+    with transaction.atomic(using=router.db_for_write(Connection)):
+        return not _rows().select_for_update().filter(pk=connection.pk).values_list("pk")
+
+
+def _give_back(connection: Connection, tokens: TokenResponse, transport: Transport) -> None:
+    """Revoke what nobody holds: who disconnected meanwhile knew only the tokens before."""
+    new = [tokens.refresh_token or "", tokens.access_token]
+    if not revoke(connection, new, settings=settings(), transport=transport):
+        logger.warning(
+            "Connection %s was removed during a refresh, and %s did not confirm that the new tokens are revoked",
+            connection.pk,
+            connection.provider,
+            extra={"event": "revocation_unconfirmed"},
+        )
 
 
 def _break(connection: Connection, now: datetime) -> bool:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
 from django.test import Client as Browser
+from django.utils import timezone
 
 from django_pkce_auth import conf
 from django_pkce_auth.client.disconnect import disconnect as end
+from django_pkce_auth.client.errors import ReconnectRequired
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.signals import connection_removed
+from django_pkce_auth.testing import fake_provider
 from django_pkce_auth.transport import Answer, TransportError
-from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, Acme, Sent, as_json, error
+from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_URL, TOKENS, Acme, Sent, as_json, error
 
 REVOKE_URL = "https://acme.example/oauth/revoke"
 
@@ -110,6 +116,70 @@ def test_what_a_provider_was_not_told_is_logged_by_number(
     start = f"Connection {connection.pk} was removed here, but the provider could not be told: "
     assert record.getMessage().startswith(start)
     assert "did not answer" in record.getMessage()
+
+
+def test_refresh_under_way_leaves_nothing_alive_at_the_provider(signed_in: Browser) -> None:
+    """The provider has given new tokens by then, which the one who disconnects can't know."""
+    with fake_provider() as provider:
+        connection = provider.connect(signed_in)
+        said, give = [], provider._refresh
+
+        def refresh(sent: Any) -> Answer:
+            answer = give(sent)
+            said.append(end(Connection.objects.get(), settings=conf.settings(), transport=provider))
+            return answer
+
+        provider._refresh = refresh  # type: ignore[method-assign]
+        with pytest.raises(ReconnectRequired, match="was removed"):
+            connection.access_token(now=timezone.now() + timedelta(hours=2))
+        assert said == [True]
+        assert not provider._refresh_tokens
+        assert not provider._access_tokens
+
+
+NEW = {"access_token": "new-access-token-0123456789", "refresh_token": "new-refresh-token-0123456789"}
+
+
+def due(acme: Acme, change: Callable[[], object], members: object = TOKENS | NEW) -> Connection:
+    """A connection that needs a refresh, during which ``change`` happens here."""
+
+    def answer(_: Sent) -> Answer:
+        change()
+        return as_json(members)
+
+    acme.answers[TOKEN_URL] = answer
+    Connection.objects.update(access_token_expires_at=timezone.now())
+    return Connection.objects.get()
+
+
+@pytest.mark.parametrize("unwilling", [TransportError("https://acme.example did not answer."), Answer(503, b"")])
+def test_provider_that_does_not_take_new_tokens_back_is_a_line_of_the_log(
+    unwilling: Any, connection: Connection, acme: Acme, caplog: pytest.LogCaptureFixture
+) -> None:
+    acme.answers[REVOKE_URL] = unwilling
+    with pytest.raises(ReconnectRequired, match="was removed"):
+        due(acme, Connection.objects.all().delete).access_token()
+    assert acme.asked(REVOKE_URL)[0].form == {"token": NEW["refresh_token"]}
+    *_, line = (each for each in caplog.records if vars(each).get("event") == "revocation_unconfirmed")
+    assert line.getMessage() == (
+        f"Connection {connection.pk} was removed during a refresh, "
+        "and acme did not confirm that the new tokens are revoked"
+    )
+
+
+def test_access_token_alone_is_revoked_where_the_provider_gave_no_other(connection: Connection, acme: Acme) -> None:
+    members = {"access_token": NEW["access_token"], "token_type": "Bearer"}
+    with pytest.raises(ReconnectRequired):
+        due(acme, Connection.objects.all().delete, members).access_token()
+    assert [sent.form for sent in acme.asked(REVOKE_URL)] == [{"token": NEW["access_token"]}]
+
+
+def test_connection_that_was_made_again_during_a_refresh_revokes_nothing(connection: Connection, acme: Acme) -> None:
+    """To revoke one token ends all of a user's at some providers."""
+    later = timezone.now() + timedelta(hours=1)
+    stored = partial(Connection.objects.update, access_token_expires_at=later, updated_at=timezone.now())
+    assert due(acme, stored).access_token() == ACCESS_TOKEN
+    assert acme.asked(REVOKE_URL) == []
 
 
 def test_connection_of_another_user_is_not_found(connection: Connection, bob: Any) -> None:
