@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.apps import apps
 from django.db import connections, models
@@ -65,18 +65,20 @@ def _count(cursor: Any, connection: Any) -> int:
 class Insert:
     """``bulk_create`` of one row; a column that is not given has its constant default, or is NULL.
 
-    With ``updating`` a row that has the same ``unique`` fields gets those columns instead, as with
-    ``update_conflicts``.
+    With ``unless_there`` nothing is inserted where a unique constraint says that there is such a row, as with
+    ``ignore_conflicts``; it draws no key then.
     """
 
-    def __init__(self, model: type[models.Model], *, unique: Sequence[str] = (), updating: Sequence[str] = ()) -> None:
+    def __init__(self, model: type[models.Model], *, unless_there: bool = False) -> None:
         self._model = model
-        self._unique = unique
-        self._updating = updating
+        self.unless_there: Final = unless_there
         self._compiled: dict[tuple[str, tuple[str, ...]], _Insertion] = {}
 
     def run(self, using: str, **values: Any) -> Any:
-        """Return the key where the database draws one. ``values`` are named by attribute. One statement."""
+        """Return the key where the database draws one, or how many rows it inserted ``unless_there``. One statement.
+
+        ``values`` are named by attribute.
+        """
         statement, answer = self._insertion(using, values)
         return statement.run(using, values, answer)
 
@@ -88,7 +90,7 @@ class Insert:
         return self._insertion(using, values).statement
 
     def draws_key(self, using: str, values: Mapping[str, Any]) -> bool:
-        return self._insertion(using, values).answer is not _nothing
+        return self._insertion(using, values).answer not in (_nothing, _count)
 
     def _insertion(self, using: str, values: Mapping[str, Any]) -> _Insertion:
         names = self.shape(values)
@@ -100,20 +102,13 @@ class Insert:
         given: list[Any] = [model._meta.get_field(name) for name in names]
         left_out = {field: _constant(field) for field in model._meta.concrete_fields if field not in given}
         constants = [field for field, default in left_out.items() if default is not None]
-        # MariaDB and MySQL take no conflict target.
-        unique = self._unique if features.supports_update_conflicts_with_target else ()
-        query: Any = InsertQuery(
-            model,
-            on_conflict=OnConflict.UPDATE if self._updating else None,
-            update_fields=[model._meta.get_field(name) for name in self._updating],
-            unique_fields=[model._meta.get_field(name) for name in unique],
-        )
+        query: Any = InsertQuery(model, on_conflict=OnConflict.IGNORE if self.unless_there else None)
         row = {field.attname: Slot(model, field.name, field.attname) for field in given}
         row |= {field.attname: left_out[field] for field in constants}
         query.insert_values([*given, *constants], [SimpleNamespace(**row)], raw=True)
         compiler = compiler_for(query, using)
-        answer: Callable[..., Any] = _nothing
-        if key in left_out and not self._updating:
+        answer: Callable[..., Any] = _count if self.unless_there else _nothing
+        if key in left_out and not self.unless_there:
             compiler.returning_fields = [key]
             answer = _returned if features.can_return_columns_from_insert else self._last
         ((sql, parameters),) = compiler.as_sql()

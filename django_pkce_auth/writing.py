@@ -25,7 +25,9 @@ KEY: Final = object()
 
 
 def write(using: str, *steps: Step) -> tuple[bool, Any]:
-    """Run the steps, and return True and that key; False, with nothing done, where an UPDATE finds no row.
+    """Run the steps, and return True and that key; False, with nothing done, where one of them must write and can't.
+
+    That is an UPDATE that finds no row, and an INSERT ``unless_there`` of a row that is there.
 
     Within ``together`` it is that block which is rolled back then, where the database takes one statement each. No step
     may look at a row that another one writes, as parts of one statement all see the tables as they were before it.
@@ -51,7 +53,7 @@ def _in_turn(using: str, steps: Sequence[Step]) -> tuple[bool, Any]:
         if key is not None:
             values = {name: key if value is KEY else value for name, value in values.items()}
         answer = statement.run(using, **values)
-        if isinstance(statement, Insert):
+        if isinstance(statement, Insert) and not statement.unless_there:
             key = answer if key is None else key
         elif not answer:
             return False, None
@@ -81,16 +83,20 @@ def _join(shape: tuple[Any, ...], using: str, steps: Sequence[Step]) -> _Joined 
     """Make one statement of the compiled ones; ``shape`` says all that it depends on. None where that can't be.
 
     An UPDATE that finds no row must leave the others undone, so these ask for its row first: as it was updated or, if
-    it waits for the key itself, as it was found and is held.
+    it waits for the key itself, as it was found and is held. An INSERT ``unless_there`` can't be asked about without
+    being done, so it goes with no other of its kind.
     """
     parts = [_Part.of(step, using, *each) for step, each in enumerate(steps)]
-    updates = [part for part in parts if part.is_update]
+    musts = [part for part in parts if part.must_write]
     drawing = [part for part in parts if part.draws_key]
-    others = [part for part in parts if part not in (*updates, *drawing)]
-    holds = len(updates) > 1 or any(part.waits for part in updates)
-    first = [part.held(steps, using) for part in updates] if holds else updates
-    then = [*drawing, *(updates if holds else ()), *others]
-    if len(drawing) > 1 or (first and not all(part.is_update or part.is_row for part in then)):
+    others = [part for part in parts if part not in (*musts, *drawing)]
+    holds = len(musts) > 1 or any(part.waits for part in musts)
+    if len(drawing) > 1 or (holds and not all(part.is_update for part in musts)):
+        _compiled[shape] = None
+        return None
+    first = [part.held(steps, using) for part in musts] if holds else musts
+    then = [*drawing, *(musts if holds else ()), *others]
+    if first and not all(part.is_update or part.is_row for part in then):
         _compiled[shape] = None
         return None
     # No part may name one behind it. The last is what the others lead to: if it is done it answers with the key.
@@ -119,6 +125,7 @@ class _Part:
     step: int
     own: Statement
     is_update: bool
+    must_write: bool
     draws_key: bool
     waits: Collection[str]
     """The names under which it waits for the key."""
@@ -130,8 +137,10 @@ class _Part:
         own, label = statement.compiled(using, values), f"s{step}"
         waits = [f"{label}_{name}" for name in own.names if values[name] is KEY]
         is_update = isinstance(statement, Update)
+        must_write = not isinstance(statement, Insert) or statement.unless_there
         draws_key = isinstance(statement, Insert) and statement.draws_key(using, values)
-        return cls(label, step, own.labelled(f"{label}_"), is_update, draws_key, waits, " RETURNING 1" * is_update)
+        tail = " RETURNING 1" * must_write
+        return cls(label, step, own.labelled(f"{label}_"), is_update, must_write, draws_key, waits, tail)
 
     def held(self, steps: Sequence[Step], using: str) -> _Part:
         """Return what finds the row that an UPDATE is for, and holds it."""

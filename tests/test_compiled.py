@@ -151,14 +151,14 @@ def test_insert_never_overwrites(token: AccessToken) -> None:
         Insert(AccessToken).run("default", **(facts(token) or {}))
 
 
-def test_insert_over_what_is_there(token: AccessToken) -> None:
-    store = Insert(Consent, unique=["user", "client"], updating=["scope", "updated_at"])
+def test_insert_unless_there_leaves_what_is_there(token: AccessToken) -> None:
+    store = Insert(Consent, unless_there=True)
     owner, (first, second) = {"user_id": token.family.user_id, "client_id": token.family.client_id}, MOMENTS
     Consent.objects.all().delete()
-    store.run("default", **owner, scope="read", created_at=first, updated_at=first)
-    store.run("default", **owner, scope="read write", created_at=second, updated_at=second)
+    assert store.run("default", **owner, scope="read", created_at=first, updated_at=first) == 1
+    assert store.run("default", **owner, scope="read write", created_at=second, updated_at=second) == 0
     (consent,) = Consent.objects.all()
-    assert (consent.scope, consent.created_at, consent.updated_at) == ("read write", first, second)
+    assert (consent.scope, consent.created_at, consent.updated_at) == ("read", first, first)
     assert consent.resource == ""
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from django_pkce_auth import writing
 from django_pkce_auth.compiled import Insert, Update
-from django_pkce_auth.server.models import AccessToken, Client, RefreshToken, TokenFamily
+from django_pkce_auth.server.models import AccessToken, Client, Consent, RefreshToken, TokenFamily
 from django_pkce_auth.statement import Slot, together
 from django_pkce_auth.writing import KEY, write
 from tests.four_steps import App
@@ -27,6 +27,8 @@ ADOPT = Update(
     family=Slot(RefreshToken, "family"),
 )
 
+GIVE = Insert(Consent, unless_there=True)
+
 
 @pytest.fixture
 def held(app: App, tokens: dict[str, Any]) -> RefreshToken:
@@ -35,6 +37,11 @@ def held(app: App, tokens: dict[str, Any]) -> RefreshToken:
 
 def family_of(held: RefreshToken, **columns: Any) -> Any:
     return FAMILY, {"client_id": held.family.client_id, "created_at": held.created_at, "scope": "read", **columns}
+
+
+def consent(held: RefreshToken, scope: str) -> Any:
+    owner = {"client_id": held.family.client_id, "user_id": held.family.user_id}
+    return GIVE, {**owner, "scope": scope, "created_at": held.created_at, "updated_at": held.created_at}
 
 
 def access_token(held: RefreshToken, digest: bytes, family: Any = KEY) -> Any:
@@ -86,6 +93,46 @@ def test_each_of_several_updates_must_find_its_row(held: RefreshToken) -> None:
             assert write("default", *steps) == (False, None)
         held.refresh_from_db()
         assert held.retries == 0
+
+
+def test_row_that_is_inserted_unless_it_is_there_goes_with_the_rest(held: RefreshToken) -> None:
+    Consent.objects.all().delete()
+    with transaction.atomic(), CaptureQueriesContext(connection) as captured:
+        assert write("default", consent(held, "write"), access_token(held, b"1" * 32, held.family_id)) == (True, None)
+    assert len([query for query in captured if "SAVEPOINT" not in query["sql"]]) == (
+        1 if connection.vendor == "postgresql" else 2
+    )
+    assert Consent.objects.get().scope == "write"
+    assert AccessToken.objects.filter(digest=b"1" * 32).exists()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("also", ["insert", "update", "insert with a key"])
+def test_row_that_is_there_undoes_the_rest(held: RefreshToken, also: str, place: int) -> None:
+    step = {
+        "insert": access_token(held, b"1" * 32, held.family_id),
+        "update": (RETRY, {"digest": held.digest}),
+        "insert with a key": family_of(held),
+    }[also]
+    steps = [step]
+    steps.insert(place, consent(held, "write"))
+    with transaction.atomic():
+        assert write("default", *steps) == (False, None)
+    held.refresh_from_db()
+    assert held.retries == 0
+    assert AccessToken.objects.count() == TokenFamily.objects.count() == 1
+    assert Consent.objects.get().scope == "read"
+
+
+def test_row_that_is_not_there_waits_for_an_update_as_well(held: RefreshToken) -> None:
+    Consent.objects.all().delete()
+    with transaction.atomic():
+        assert write("default", consent(held, "write"), (RETRY, {"digest": b"?" * 32})) == (False, None)
+    assert not Consent.objects.exists()
+    with transaction.atomic():
+        assert write("default", consent(held, "write"), (RETRY, {"digest": held.digest})) == (True, None)
+    held.refresh_from_db()
+    assert (held.retries, Consent.objects.get().scope) == (1, "write")
 
 
 def test_update_computes_from_what_is_there(held: RefreshToken) -> None:

@@ -167,12 +167,11 @@ def approve(
 ) -> str:
     """Record the consent to ``scopes``, make the code, and return the URL to send the browser to.
 
-    Raises ConsentGone where the user was not asked, and the consent that was read has been withdrawn since.
+    Raises ConsentGone where the user was not asked, and the consent that was read has been withdrawn since; OAuthError
+    where nothing could be stored, and nothing was.
     """
     raw_code = generate(AUTHORIZATION_CODE)
     client, using = authorization.client, router.db_for_write(AuthorizationCode)
-    before, own = authorization.remembered, settings.resources.own.identifier
-    allowed = before.adding(scopes, authorization.resources, own=own)
     code = {
         "digest": digest(raw_code),
         "client_id": client.pk,
@@ -185,12 +184,13 @@ def approve(
         "resource": " ".join(authorization.resources) or None,
     }
     remember(
-        allowed,
-        before=before,
+        authorization.remembered,
         code=(_CODE, code),
         user=user,
         client=client,
         scopes=scopes,
+        resources=authorization.resources,
+        settings=settings,
         now=now,
         using=using,
         was_asked=was_asked,

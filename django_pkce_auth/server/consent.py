@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import router, transaction
 from django.db.models import QuerySet
 
+from .. import conf
 from ..compiled import Insert, Update
+from ..protocol.errors import TEMPORARILY_UNAVAILABLE, OAuthError
 from ..protocol.redirect_uris import is_claimed_https
 from ..scope_registry import Scope, ScopeRegistry
 from ..statement import Slot
@@ -30,8 +32,10 @@ _HOLD = Update(_as_read, scope=Slot(Consent, "scope", "before_scope"))
 
 _REPLACE = Update(_as_read, **{name: Slot(Consent, name) for name in ("scope", "resource", "updated_at")})
 
-_STORE = Insert(Consent, unique=["user", "client"], updating=["scope", "resource", "updated_at"])
-"""Two approvals at the same moment make one row."""
+_STORE = Insert(Consent, unless_there=True)
+
+TRIES: Final = 5
+"""How often an answer is added to what others make of the consent meanwhile."""
 
 
 class ConsentGone(Exception):
@@ -78,56 +82,62 @@ def question(
     )
 
 
+def remembered(*, user: Any, client: Client, using: str) -> Remembered | None:
+    """Return what the user allowed the client, as it is now."""
+    consent = Consent.objects.using(using).filter(user=user, client=client).first()
+    return consent.remembered if consent else None
+
+
 def remember(
-    allowed: Remembered,
+    before: Remembered | None,
     *,
-    before: Remembered,
     code: Step,
     user: Any,
     client: Client,
     scopes: tuple[str, ...],
+    resources: tuple[str, ...],
+    settings: conf.Settings,
     now: datetime,
     using: str,
     was_asked: bool,
 ) -> bool:
-    """Store all that the user has ``allowed`` the client by now, and the ``code`` that relies on it; tell of both.
+    """Add the answer that was just given to what was allowed ``before``, with the ``code`` that relies on it.
 
-    ``scopes`` are those of the answer that was just given. False where ``code`` changes a row and finds it changed
-    already. Where nobody was asked, what was read ``before`` is the answer: raises ConsentGone if it is no longer
-    there. The consent's row is written in any case, in the code's transaction, so that a withdrawal comes either before
-    all of this, or after it and finds what was made.
+    False where ``code`` changes a row and finds it changed already. The consent's row is written in any case, in the
+    code's transaction, so that a withdrawal comes either before all of this, or after it and finds what was made. It is
+    written only over what was read: where that is no longer there, the answer is added to what is there instead. But
+    where what was read is the answer, as nobody was asked: raises ConsentGone. Raises OAuthError where it is another
+    one at every try.
     """
-    for consent in _ways(allowed, before=before, user=user, client=client, now=now, was_asked=was_asked):
+    nothing = Remembered()
+    found = None if before == nothing else before
+    relies = not was_asked and found is not None
+    for _ in range(TRIES):
+        allowed = (found or nothing).adding(scopes, resources, own=settings.resources.own.identifier)
+        consent = _step(allowed, before=found, user=user, client=client, now=now)
         with recording(using):
-            written, _ = write(using, consent, code)
-            if not written:
-                continue
-            if consent[0] is not _HOLD:
-                record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
-            record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
-            return True
-    if not was_asked:
-        raise ConsentGone
-    return False
-
-
-def _ways(
-    allowed: Remembered, *, before: Remembered, user: Any, client: Client, now: datetime, was_asked: bool
-) -> list[Step]:
-    """Return how the consent is to be stored; the second way where the first does not find what was read."""
-    store = (
-        _STORE,
-        {
-            "user_id": user.pk,
-            "client_id": client.pk,
-            "scope": allowed.scope,
-            "resource": allowed.resource,
-            "created_at": now,
-            "updated_at": now,
-        },
+            written, _key = write(using, consent, code)
+            if written:
+                if consent[0] is not _HOLD:
+                    record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
+                record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
+                return True
+        if relies:
+            raise ConsentGone
+        read, found = found, remembered(user=user, client=client, using=using)
+        if read == found and isinstance(code[0], Update):
+            return False
+    raise OAuthError(
+        TEMPORARILY_UNAVAILABLE, "What you allow this app was changed at the same moment; go back and try again."
     )
-    if before == Remembered() or (was_asked and allowed != before):
-        return [store]
+
+
+def _step(allowed: Remembered, *, before: Remembered | None, user: Any, client: Client, now: datetime) -> Step:
+    """Return what makes ``allowed`` of the consent that was read ``before``, and of no other."""
+    if before is None:
+        moments = {"created_at": now, "updated_at": now}
+        owner = {"user_id": user.pk, "client_id": client.pk}
+        return _STORE, {**owner, "scope": allowed.scope, "resource": allowed.resource, **moments}
     read = {
         "user": user.pk,
         "client": client.pk,
@@ -135,8 +145,8 @@ def _ways(
         "before_resource": before.resource,
     }
     if allowed == before:
-        return [(_HOLD, read), store] if was_asked else [(_HOLD, read)]
-    return [(_REPLACE, read | {"scope": allowed.scope, "resource": allowed.resource, "updated_at": now})]
+        return _HOLD, read
+    return _REPLACE, read | {"scope": allowed.scope, "resource": allowed.resource, "updated_at": now}
 
 
 def withdraw(*, user: Any, client: Client, now: datetime, actor: Any = None) -> int:

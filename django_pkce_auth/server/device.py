@@ -19,9 +19,8 @@ from ..protocol.device import (
 from ..protocol.scopes import format_scope
 from ..secrets import DEVICE_CODE, digest, generate, generate_from
 from ..statement import Slot
-from .consent import remember
-from .models import Client, Consent, DeviceCode
-from .remembered import Remembered
+from .consent import remember, remembered
+from .models import Client, DeviceCode
 
 TRIES = 5
 """How often another user code is drawn where the first is in use: 34 bits are short of unique."""
@@ -85,20 +84,20 @@ def find_waiting(user_code: str, *, now: datetime) -> DeviceCode | None:
 def approve_device(
     device: DeviceCode, *, user: Any, scopes: tuple[str, ...], settings: conf.Settings, now: datetime
 ) -> bool:
-    """Let the device have ``scopes`` of ``user``; False where somebody answered in the meantime."""
+    """Let the device have ``scopes`` of ``user``; False where somebody answered in the meantime.
+
+    Raises OAuthError where nothing could be stored, and nothing was.
+    """
     using = router.db_for_write(DeviceCode)
-    client = device.client
-    consent = Consent.objects.using(using).filter(user=user, client=client).first()
-    before = consent.remembered if consent else Remembered()
-    allowed = before.adding(scopes, device.resources, own=settings.resources.own.identifier)
     approval = {"digest": device.digest, "user": user.pk, "approved_at": now, "scope": format_scope(scopes)}
     return remember(
-        allowed,
-        before=before,
+        remembered(user=user, client=device.client, using=using),
         code=(_APPROVE, approval),
         user=user,
-        client=client,
+        client=device.client,
         scopes=scopes,
+        resources=device.resources,
+        settings=settings,
         now=now,
         using=using,
         was_asked=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -128,3 +129,21 @@ def test_approvals_at_once_make_one_consent_and_a_code_each(app: App, alice: Any
     assert [answer.status_code for answer in answers] == [303] * THREADS
     assert Consent.objects.count() == 1
     assert AuthorizationCode.objects.count() == THREADS
+
+
+@pytest.mark.parametrize("before", [(), ("profile",)], ids=["of a new app", "of one allowed before"])
+def test_tabs_that_allow_different_scopes_at_once_are_all_remembered(
+    app: App, signed_in: Browser, alice: Any, before: tuple[str, ...]
+) -> None:
+    def press(scope: str) -> str:
+        browser = Browser()
+        browser.cookies = signed_in.cookies
+        return approve(browser, app.link(scopes=(scope,)))["code"]
+
+    for _ in range(5):
+        Consent.objects.all().delete()
+        if before:
+            Consent.objects.create(user=alice, client=app.client, scope=" ".join(before))
+        codes = at_once(partial(press, "read"), partial(press, "write"))
+        assert len(set(codes)) == 2
+        assert set(Consent.objects.get().scopes) == {*before, "read", "write"}

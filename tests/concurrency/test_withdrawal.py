@@ -17,7 +17,7 @@ from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.server.consent import withdraw
 from django_pkce_auth.server.models import Client, Consent, TokenFamily
 from tests.concurrency.race import THREADS, at_once
-from tests.four_steps import App, approve, bearer
+from tests.four_steps import App, approve, bearer, returned
 
 FAMILIES = 3000
 """So many that a database finds those of one user by an index, as in production: its locks differ from a walk's."""
@@ -86,3 +86,25 @@ def test_device_code_at_the_moment_of_a_withdrawal(
     signed_in.post("/oauth/device", {"user_code": codes["user_code"], "decision": "approve"})
     poll = {"grant_type": DEVICE_CODE, "device_code": codes["device_code"]}
     redeem_what_a_withdrawal_has(lambda: phone.post(**poll), phone.client, alice, times=THREADS - 1)
+
+
+@pytest.mark.parametrize("more", ["write", "read"], ids=["another scope", "a scope of before"])
+def test_approval_at_the_moment_of_a_withdrawal_brings_back_nothing_else(
+    app: App, signed_in: Browser, alice: Any, more: str
+) -> None:
+    approve(signed_in, app.link(scopes=("read", "profile")))
+
+    def end() -> Any:
+        with slow_to_end_families():
+            return withdraw(user=alice, client=app.client, now=timezone.now())
+
+    def press_a_moment_later() -> Any:
+        time.sleep(0.15)
+        browser = Browser()
+        browser.cookies = signed_in.cookies
+        return returned(browser.post(app.link(scopes=(more,)), {"decision": "approve"}))
+
+    _, back = at_once(end, press_a_moment_later)
+    assert Consent.objects.get().scopes == (more,)
+    assert app.redeem(back["code"]).json()["scope"] == more
+    assert signed_in.get(app.link(scopes=("profile",))).status_code == 200  # the page, which asks

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth import conf
 from django_pkce_auth.compiled import Insert
 from django_pkce_auth.server import consent, purge
 from django_pkce_auth.server.consent import withdraw
@@ -135,7 +136,6 @@ class TestConsent:
         mine = consents["alice", "photo-app"]
         before = mine.remembered
         Consent.objects.filter(pk=mine.pk).update(**changed)
-        allowed = before.adding(("read",), (), own="https://testserver")
         now, row = (
             timezone.now(),
             {"digest": b"c" * 32, "code_challenge": "x" * 43, "redirect_uri": "x", "scope": "read"},
@@ -143,12 +143,13 @@ class TestConsent:
         row |= {"client_id": app.client.pk, "user_id": alice.pk, "created_at": now, "expires_at": now + SOON}
         with pytest.raises(consent.ConsentGone):
             consent.remember(
-                allowed,
-                before=before,
+                before,
                 code=(Insert(AuthorizationCode), row),
                 user=alice,
                 client=app.client,
                 scopes=("read",),
+                resources=(),
+                settings=conf.settings(),
                 now=now,
                 using="default",
                 was_asked=False,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.decorators import login_required
+from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -22,11 +21,12 @@ from ...protocol.grant_types import DEVICE_CODE
 from ...redirects import not_stored
 from ...resource_registry import Resource
 from ..authenticate import require_grant_type
-from ..consent import Question, question
+from ..consent import Question, question, remembered
 from ..device import approve_device, begin, deny_device, find_waiting
-from ..models import Consent, DeviceCode
+from ..models import DeviceCode
 from ..policy import ServerPolicy
 from ..prompt import prompt_context
+from ..remembered import Remembered
 from ..resources import allowed_resources
 from ..responses import json_response
 from ..scopes import allowed_scopes
@@ -114,13 +114,11 @@ def _question(request: HttpRequest, waiting: DeviceCode) -> Question:
     scopes = policy.scopes_for(request.user, waiting.client, asked)
     if not scopes:
         raise OAuthError(ACCESS_DENIED, "You may not grant this device anything that it asks for.")
-    user: Any = request.user
-    consent = Consent.objects.filter(user=user, client=waiting.client).first()
-    own = settings.resources.own.identifier
+    before = remembered(user=request.user, client=waiting.client, using=router.db_for_write(DeviceCode)) or Remembered()
     return question(
         waiting.client,
         scopes=tuple(scope for scope in asked if scope in scopes),
-        before=consent.remembered.scopes_at(waiting.resources, own=own) if consent else (),
+        before=before.scopes_at(waiting.resources, own=settings.resources.own.identifier),
         redirect_uri="",
         registry=settings.scopes,
         forced=True,
