@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth.server.grants import refresh_token
 from django_pkce_auth.server.grants.refresh_token import RETRIES
 from django_pkce_auth.server.models import (
     AccessToken,
@@ -147,3 +149,29 @@ def test_tabs_that_allow_different_scopes_at_once_are_all_remembered(
         codes = at_once(partial(press, "read"), partial(press, "write"))
         assert len(set(codes)) == 2
         assert set(Consent.objects.get().scopes) == {*before, "read", "write"}
+
+
+def test_siblings_in_two_hands_do_not_go_on_side_by_side(
+    public_app: App, signed_in: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thief who refreshes whenever the client does is found all the same (RFC 9700 §4.14)."""
+    # Within the moment that is forgiven, one of them would only be refused.
+    monkeypatch.setattr(refresh_token, "SIMULTANEOUS", timedelta(minutes=-1))
+    for _ in range(5):
+        first = public_app.redeem(approve(signed_in, public_app.link())["code"]).json()["refresh_token"]
+        siblings = [public_app.refresh(first).json()["refresh_token"] for _ in range(2)]
+        answers = at_once(*[partial(public_app.refresh, sibling) for sibling in siblings])
+        assert sorted(answer.status_code for answer in answers) == [200, 400]
+        assert TokenFamily.objects.latest("pk").revoked_reason == TokenFamily.Reason.REUSE
+        (given,) = (answer.json() for answer in answers if answer.status_code == 200)
+        assert not opens(given["access_token"])
+
+
+def test_siblings_used_at_the_same_moment_end_nothing(public_app: App, signed_in: Browser) -> None:
+    first = public_app.redeem(approve(signed_in, public_app.link())["code"]).json()["refresh_token"]
+    siblings = [public_app.refresh(first).json()["refresh_token"] for _ in range(2)]
+    answers = at_once(*[partial(public_app.refresh, sibling) for sibling in siblings])
+    assert sorted(answer.status_code for answer in answers) == [200, 400]
+    (given,) = (answer.json() for answer in answers if answer.status_code == 200)
+    assert opens(given["access_token"])
+    assert public_app.refresh(given["refresh_token"]).status_code == 200

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
 from django.db import router
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from ...compiled import Select, Update
 from ...conf import Settings
@@ -17,7 +17,7 @@ from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.token import RefreshTokenRequest, TokenResponse
-from ...statement import Slot
+from ...statement import Slot, together
 from ...writing import Step
 from ..authenticate import authenticate, require_grant_type
 from ..events import record, recording
@@ -63,7 +63,15 @@ _RETRY = Update(
     retries=F("retries") + 1,
 )
 """Claims one of the few retries that a client whose answer was lost has."""
-_NOTE_SIBLINGS = Update(lambda: TokenFamily.objects.filter(pk=Slot(TokenFamily, "id")), has_siblings=True)
+
+
+def _family() -> QuerySet[TokenFamily]:
+    return TokenFamily.objects.filter(pk=Slot(TokenFamily, "id"))
+
+
+_NOTE_SIBLINGS = Update(_family, has_siblings=True)
+_TAKE_TURN = Update(_family, has_siblings=F("has_siblings"))
+"""Writes what is there already: siblings that come at the same moment wait for each other at their family's row."""
 
 
 def exchange_refresh_token(
@@ -87,27 +95,36 @@ def exchange_refresh_token(
     if keeps and token.superseded_at is None:
         _slide(token, settings=settings, now=now, using=using)
         return cast(TokenResponse, issue(rotate=False))
-    if token.superseded_at is None and (rival_used_at := _rival_used_at(token, using)) is not None:
-        raise _reused(token, client, since=rival_used_at, now=now, using=using)
     if token.superseded_at is None:
         supersede = (_SUPERSEDE, {"digest": token.digest, "superseded_at": now})
-        if (response := issue(claims=[supersede], rotate=True)) is not None:
+        response, rival_used_at = _in_turn(token, using, partial(issue, claims=[supersede], rotate=True))
+        if rival_used_at is not None:
+            raise _reused(token, client, since=rival_used_at, now=now, using=using)
+        if response is not None:
             return response
     if _successor_was_used(token, using):
         raise _reused(token, client, since=None, now=now, using=using)
     retry = (_RETRY, {"digest": token.digest, "since": now - RETRY_WINDOW})
-    if (response := issue(claims=[retry, (_NOTE_SIBLINGS, {"id": family.id})], rotate=True)) is not None:
+    # The family first, as where siblings take turns.
+    if (response := issue(claims=[(_NOTE_SIBLINGS, {"id": family.id}), retry], rotate=True)) is not None:
         return response
     since = RefreshToken.objects.using(using).filter(pk=token.pk).values_list("superseded_at", flat=True).first()
     raise _reused(token, client, since=since, now=now, using=using)
 
 
-def _rival_used_at(token: RefreshToken, using: str) -> datetime | None:
-    """Return when a sibling was used, or None: of the tokens that a retry made, one client goes on with one."""
+def _in_turn(
+    token: RefreshToken, using: str, issue: Callable[[], TokenResponse | None]
+) -> tuple[TokenResponse | None, datetime | None]:
+    """Return what ``issue`` gives, or when a sibling was used: of the tokens that a retry made, one client uses one.
+
+    A rival is no error here: what ends the family must not be undone with this transaction.
+    """
     if token.family.has_siblings is False:
-        return None
-    used = _USED_SIBLING.rows(using, family=token.family_id, generation=token.generation, digest=token.digest)
-    return used[0].values[0] if used else None
+        return issue(), None
+    with together(using):
+        _TAKE_TURN.run(using, id=token.family_id)
+        used = _USED_SIBLING.rows(using, family=token.family_id, generation=token.generation, digest=token.digest)
+        return (None, used[0].values[0]) if used else (issue(), None)
 
 
 def _reused(token: RefreshToken, client: Client, *, since: datetime | None, now: datetime, using: str) -> OAuthError:
