@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
+from django.db import IntegrityError
+
 from ..compiled import Insert, Update
 from ..conf import Settings
 from ..instances import stored_instance
@@ -70,7 +72,7 @@ def redeem(
     now: datetime,
     using: str,
 ) -> TokenResponse | None:
-    """Begin a family with what the code stands for, and tell of it; None where another request claimed it first.
+    """Begin a family with what the code stands for, and tell of it; None where that is claimed already, or gone.
 
     Filling ``family`` is the ``claim``, and the database decides it: of several requests one UPDATE finds it empty.
     """
@@ -83,19 +85,25 @@ def redeem(
         now=now,
         using=using,
     )
-    with recording(using):
-        response = issue_tokens(
-            family,
-            settings=settings,
-            now=now,
-            using=using,
-            claims=[(claim, {"digest": code.digest, "family": KEY})],
-            scopes=scopes,
-            resources=resources,
-            generation=0 if client.may_use("refresh_token") else None,
-        )
-        if response is not None:
-            record("tokens_issued", client=client, user=code.user, family=family.id, using=using, grant_type=grant_type)
+    try:
+        with recording(using):
+            response = issue_tokens(
+                family,
+                settings=settings,
+                now=now,
+                using=using,
+                claims=[(claim, {"digest": code.digest, "family": KEY})],
+                scopes=scopes,
+                resources=resources,
+                generation=0 if client.may_use("refresh_token") else None,
+            )
+            if response is not None:
+                record(
+                    "tokens_issued", client=client, user=code.user, family=family.id, using=using, grant_type=grant_type
+                )
+    except IntegrityError:
+        # User or client are gone. A database that checks foreign keys at once finds that before the code is missed.
+        return None
     return response
 
 

@@ -66,8 +66,9 @@ def exchange_code(
         )
         if response is not None:
             return response
-    _revoke_replayed(code, client, now=now, using=using)
-    raise _refused("redeemed before; what it gave is revoked")
+    if _revoke_replayed(code, client, now=now, using=using):
+        raise _refused("redeemed before; what it gave is revoked")
+    raise _refused("withdrawn or removed in the meantime")
 
 
 def _prove_possession(code: AuthorizationCode, request: AuthorizationCodeTokenRequest) -> None:
@@ -79,8 +80,11 @@ def _prove_possession(code: AuthorizationCode, request: AuthorizationCodeTokenRe
     verify(cast(str, request.code_verifier), code.code_challenge)
 
 
-def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, using: str) -> None:
-    """A second redemption with every proof: code and verifier are in two hands (RFC 6749 §4.1.2, OAuth 2.1 §4.1.3)."""
+def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, using: str) -> bool:
+    """A second redemption with every proof: code and verifier are in two hands (RFC 6749 §4.1.2, OAuth 2.1 §4.1.3).
+
+    False where there was no first one, as the code is gone.
+    """
     family_id = AuthorizationCode.objects.using(using).filter(pk=code.pk).values_list("family", flat=True).first()
     if family_id is not None:
         reason = TokenFamily.Reason.REPLAY
@@ -93,6 +97,7 @@ def _revoke_replayed(code: AuthorizationCode, client: Client, *, now: datetime, 
             using=using,
             what="authorization_code",
         )
+    return family_id is not None
 
 
 def _refused(why: str) -> OAuthError:

@@ -109,6 +109,8 @@ def exchange_refresh_token(
     if (response := issue(claims=[(_NOTE_SIBLINGS, {"id": family.id}), retry], rotate=True)) is not None:
         return response
     since = RefreshToken.objects.using(using).filter(pk=token.pk).values_list("superseded_at", flat=True).first()
+    if since is None:
+        raise _refused("removed in the meantime")
     raise _reused(token, client, since=since, now=now, using=using)
 
 
