@@ -50,11 +50,16 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
             if secret is not None and secret.use_is_due(now):
                 _note_use(secret, now)
             return known.client
+    raise refused(credentials.client_id, reason)
+
+
+def refused(client_id: str, reason: str) -> ClientRefused:
+    """Tell of a failure, and return its error."""
     # Who mixes the two up sends the secret as the client_id.
-    shown = "<a secret>" if is_ours(credentials.client_id) else public_text(credentials.client_id)
+    shown = "<a secret>" if is_ours(client_id) else public_text(client_id)
     record("client_authentication_failed", at_once=True, client_id=shown, reason=reason)
     # One text for all: a stranger must not learn which client exists. The log has the reason.
-    raise ClientRefused(client_id=credentials.client_id, is_known=reason != UNKNOWN)
+    return ClientRefused(client_id=client_id, is_known=reason != UNKNOWN)
 
 
 def require_grant_type(client: Client, grant_type: str) -> None:

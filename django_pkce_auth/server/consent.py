@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
 from django.db.models import QuerySet
 
 from .. import conf
@@ -107,7 +107,7 @@ def remember(
     code's transaction, so that a withdrawal comes either before all of this, or after it and finds what was made. It is
     written only over what was read: where that is no longer there, the answer is added to what is there instead. But
     where what was read is the answer, as nobody was asked: raises ConsentGone. Raises OAuthError where it is another
-    one at every try.
+    one at every try, or the user or the client is gone.
     """
     nothing = Remembered()
     found = None if before == nothing else before
@@ -115,20 +115,35 @@ def remember(
     for _ in range(TRIES):
         allowed = (found or nothing).adding(scopes, resources, own=settings.resources.own.identifier)
         consent = _step(allowed, before=found, user=user, client=client, now=now)
-        with recording(using):
-            written, _key = write(using, consent, code)
-            if written:
-                if consent[0] is not _HOLD:
-                    record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
-                record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
-                return True
+        if _stored(consent, code, user=user, client=client, scopes=scopes, using=using):
+            return True
         if relies:
             raise ConsentGone
         read, found = found, remembered(user=user, client=client, using=using)
         if read == found and isinstance(code[0], Update):
             return False
-    raise OAuthError(
-        TEMPORARILY_UNAVAILABLE, "What you allow this app was changed at the same moment; go back and try again."
+    raise changed()
+
+
+def _stored(consent: Step, code: Step, *, user: Any, client: Client, scopes: tuple[str, ...], using: str) -> bool:
+    """Store both and tell of them, or return False; raises OAuthError where the user or the client is gone."""
+    try:
+        with recording(using):
+            written, _ = write(using, consent, code)
+            if written:
+                if consent[0] is not _HOLD:
+                    record("consent_given", client=client, user=user, using=using, scopes=list(scopes))
+                record("code_issued", client=client, user=user, using=using, scopes=list(scopes))
+    except IntegrityError as error:
+        raise changed() from error
+    return written
+
+
+def changed() -> OAuthError:
+    """Return the error for an answer that could not be stored."""
+    return OAuthError(
+        TEMPORARILY_UNAVAILABLE,
+        "Your account, this app, or what you allow it was changed at the same moment; go back and try again.",
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, router, transaction
+from django.db.models import QuerySet
 
 from .. import conf
 from ..compiled import Update
@@ -19,7 +20,8 @@ from ..protocol.device import (
 from ..protocol.scopes import format_scope
 from ..secrets import DEVICE_CODE, digest, generate, generate_from
 from ..statement import Slot
-from .consent import remember, remembered
+from .authenticate import UNKNOWN, refused
+from .consent import changed, remember, remembered
 from .models import Client, DeviceCode
 
 TRIES = 5
@@ -59,7 +61,10 @@ def begin(
                     resource=" ".join(resources) or None,
                 ).save(force_insert=True, using=using)
             break
-        except IntegrityError:
+        except IntegrityError as error:
+            if not Client.objects.using(using).filter(pk=client.pk).exists():
+                # It was removed since it authenticated.
+                raise refused(client.client_id, UNKNOWN) from error
             if not tries_left:
                 raise
     shown = show_user_code(user_code)
@@ -90,7 +95,7 @@ def approve_device(
     """
     using = router.db_for_write(DeviceCode)
     approval = {"digest": device.digest, "user": user.pk, "approved_at": now, "scope": format_scope(scopes)}
-    return remember(
+    stored = remember(
         remembered(user=user, client=device.client, using=using),
         code=(_APPROVE, approval),
         user=user,
@@ -102,10 +107,16 @@ def approve_device(
         using=using,
         was_asked=True,
     )
+    if not stored and _unanswered(device).exists():
+        # The user is gone: a database that inserts unless there is such a row may take that for one, and say nothing.
+        raise changed()
+    return stored
 
 
 def deny_device(device: DeviceCode, *, now: datetime) -> bool:
-    unanswered = DeviceCode.objects.using(router.db_for_write(DeviceCode)).filter(
-        pk=device.pk, approved_at=None, denied_at=None
-    )
-    return bool(unanswered.update(denied_at=now))
+    return bool(_unanswered(device).update(denied_at=now))
+
+
+def _unanswered(device: DeviceCode) -> QuerySet[DeviceCode]:
+    using = router.db_for_write(DeviceCode)
+    return DeviceCode.objects.using(using).filter(pk=device.pk, approved_at=None, denied_at=None)

@@ -10,9 +10,19 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from django_pkce_auth.protocol.device import DEVICE_CODE
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.consent import withdraw
-from django_pkce_auth.server.grants import authorization_code, device_code, refresh_token
-from django_pkce_auth.server.models import AccessToken, RefreshToken, TokenFamily
+from django_pkce_auth.server.grants import authorization_code, client_credentials, device_code, refresh_token
+from django_pkce_auth.server.models import (
+    AccessToken,
+    AuthorizationCode,
+    Consent,
+    DeviceCode,
+    RefreshToken,
+    TokenFamily,
+)
+from django_pkce_auth.server.views import authorize
+from django_pkce_auth.server.views import device as views_device
 from django_pkce_auth.signals import family_revoked, reuse_detected
 from tests.four_steps import App
 
@@ -132,3 +142,68 @@ def test_device_code_that_is_removed_gives_nothing(
     refused(tv.post(grant_type=DEVICE_CODE, device_code=codes["device_code"]), 400, "invalid_grant")
     assert not TokenFamily.objects.exists()
     assert not AccessToken.objects.exists()
+
+
+@pytest.mark.parametrize("remove", [remove_user, remove_client])
+@pytest.mark.parametrize("audit", [False, True], ids=["", "audit"])
+class TestApproval:
+    @pytest.fixture(autouse=True)
+    def audits(self, audit: bool, settings: Any) -> None:
+        settings.PKCE_AUTH = settings.PKCE_AUTH | {"AUDIT": audit}
+
+    def is_an_error_page(self, response: Any) -> None:
+        assert response.status_code == 400
+        assert "changed at the same moment" in response.content.decode()
+        for model in (Consent, AuthorizationCode, AuditEntry):
+            assert not model.objects.exists()
+
+    @pytest.mark.parametrize("allowed", [None, "read", "profile"], ids=["first", "again", "more"])
+    def test_stores_nothing(
+        self, app: App, signed_in: Browser, alice: Any, remove: Removal, before: Any, allowed: str | None
+    ) -> None:
+        if allowed:
+            Consent.objects.create(user=alice, client=app.client, scope=allowed)
+        before(authorize, "approve", lambda: remove(app, alice))
+        self.is_an_error_page(signed_in.post(app.link(), {"decision": "approve"}))
+
+    def test_of_our_own_app_stores_nothing(
+        self, register: Callable[..., App], signed_in: Browser, alice: Any, remove: Removal, before: Any
+    ) -> None:
+        app = register(first_party=True)
+        before(authorize, "approve", lambda: remove(app, alice))
+        self.is_an_error_page(signed_in.get(app.link()))
+
+
+def test_person_who_is_removed_allows_no_device(
+    register: Callable[..., App], signed_in: Browser, alice: Any, before: Any
+) -> None:
+    tv = register(client_id="tv", public=True, uris=(), grant_types=f"refresh_token {DEVICE_CODE}")
+    codes: Any = tv.post("/oauth/device_authorization", scope="read").json()
+    before(views_device, "approve_device", lambda: remove_user(tv, alice))
+    response = signed_in.post("/oauth/device", {"user_code": codes["user_code"], "decision": "approve"})
+    assert response.status_code == 400
+    assert DeviceCode.objects.get().approved_at is None
+    assert not Consent.objects.exists()
+
+
+@pytest.mark.parametrize("audit", [False, True], ids=["", "audit"])
+def test_client_that_is_removed_is_unknown(
+    register: Callable[..., App], alice: Any, before: Any, audit: bool, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"AUDIT": audit}
+    app = register(grant_types="client_credentials")
+    before(client_credentials, "authenticate", lambda: remove_client(app, alice), found=True)
+    refused(app.post(grant_type="client_credentials", scope="read"), 401, "invalid_client")
+    assert "client_id=photo-app reason=unknown client_id" in caplog.text
+    assert not TokenFamily.objects.exists()
+    assert not AccessToken.objects.exists()
+    assert [entry.event for entry in AuditEntry.objects.all()] == ["client_authentication_failed"] * audit
+
+
+def test_device_of_a_client_that_is_removed_begins_nothing(
+    register: Callable[..., App], alice: Any, before: Any
+) -> None:
+    tv = register(client_id="tv", public=True, uris=(), grant_types=DEVICE_CODE)
+    before(views_device, "begin", lambda: remove_client(tv, alice))
+    refused(tv.post("/oauth/device_authorization", scope="read"), 401, "invalid_client")
+    assert not DeviceCode.objects.exists()

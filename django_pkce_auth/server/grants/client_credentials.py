@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from django.db import router
+from django.db import IntegrityError, router
 
 from ...conf import Settings
 from ...protocol.client_authentication import ClientCredentials
@@ -13,7 +13,7 @@ from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.scopes import format_scope
 from ...protocol.token import ClientCredentialsTokenRequest, TokenResponse
-from ..authenticate import authenticate, require_grant_type
+from ..authenticate import UNKNOWN, authenticate, refused, require_grant_type
 from ..events import record, recording
 from ..issue import issue_tokens, new_family
 from ..models import TokenFamily
@@ -42,8 +42,12 @@ def exchange_client_credentials(
         now=now,
         using=using,
     )
-    with recording(using):
-        # No claim: a client may ask as often as it likes.
-        response = cast(TokenResponse, issue_tokens(family, settings=settings, now=now, using=using))
-        record("tokens_issued", client=client, family=family.id, using=using, grant_type=request.grant_type)
+    try:
+        with recording(using):
+            # No claim: a client may ask as often as it likes.
+            response = cast(TokenResponse, issue_tokens(family, settings=settings, now=now, using=using))
+            record("tokens_issued", client=client, family=family.id, using=using, grant_type=request.grant_type)
+    except IntegrityError as error:
+        # It was removed since it authenticated.
+        raise refused(client.client_id, UNKNOWN) from error
     return response
