@@ -49,7 +49,7 @@ AREAS: Final = {
         tuple(f"server/{name}.py" for name in SERVER),
         ("server", "flows/test_four_steps.py", "--ignore-glob=tests/server/test_admin*"),
         fresh=("server.live_tokens", "server.lookups"),
-        compiling=("server.consent", "server.grants.device_code"),
+        compiling=("server.consent", "server.grants.device_code", "server.grants.refresh_token"),
     ),
     "client": Area(
         tuple(f"client/{name}.py" for name in CLIENT),
