@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client as Browser
 from django.utils import timezone
 
-from django_pkce_auth.server import keys
+from django_pkce_auth.server import keys, throttle
 from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import Client, RedirectURI
 from tests.four_steps import REDIRECT_URI, App, approve
@@ -28,6 +29,12 @@ def no_purge_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 def empty_cache() -> None:
     """Failures are counted in the cache, and one test's must not be held against the next."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are counted in windows of five minutes, and a test's must not fall into two."""
+    monkeypatch.setattr(throttle, "time", SimpleNamespace(time=lambda: 1_000_000_000.0))
 
 
 @pytest.fixture(autouse=True)
