@@ -88,7 +88,7 @@ def walk() -> None:
 if __name__ == "__main__":
     creation = connections[settings.OURS].creation
     name = connections[settings.OURS].settings_dict["NAME"]
-    creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    creation.create_test_db(verbosity=0, autoclobber=True)
     try:
         walk()
     finally:
