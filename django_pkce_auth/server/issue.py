@@ -12,13 +12,15 @@ from ..compiled import Insert, Update
 from ..conf import Settings
 from ..instances import stored_instance
 from ..protocol.jwt_access_token import access_token_claims
-from ..protocol.scopes import format_scope
+from ..protocol.scopes import format_scope, parse_scope
 from ..protocol.token import TokenResponse
 from ..secrets import ACCESS_TOKEN, REFRESH_TOKEN, digest, generate
 from ..writing import KEY, Step, write
 from .events import record, recording
 from .models import OPAQUE, AccessToken, AuthorizationCode, Client, DeviceCode, RefreshToken, TokenFamily
 from .purge import purge_sometimes
+from .resources import narrowed_resources
+from .scopes import narrowed_scopes
 
 _CLIENT: Final[Any] = TokenFamily._meta.get_field("client")
 _FAMILY: Final = Insert(TokenFamily)
@@ -66,8 +68,7 @@ def redeem(
     *,
     claim: Update,
     grant_type: str,
-    scopes: tuple[str, ...] | None,
-    resources: tuple[str, ...] | None,
+    resources: tuple[str, ...],
     settings: Settings,
     now: datetime,
     using: str,
@@ -75,7 +76,12 @@ def redeem(
     """Begin a family with what the code stands for, and tell of it; None where that is claimed already, or gone.
 
     Filling ``family`` is the ``claim``, and the database decides it: of several requests one UPDATE finds it empty.
+    ``resources`` are those that the request names. Raises OAuthError where the client may not have what it asks for.
     """
+    narrowed = {
+        "scopes": narrowed_scopes((), parse_scope(code.scope), client=client, registry=settings.scopes),
+        "resources": narrowed_resources(resources, code.resources, client=client, registry=settings.resources),
+    }
     family = new_family(
         client=client,
         user_id=code.user_id,
@@ -93,9 +99,8 @@ def redeem(
                 now=now,
                 using=using,
                 claims=[(claim, {"digest": code.digest, "family": KEY})],
-                scopes=scopes,
-                resources=resources,
                 generation=0 if client.may_use("refresh_token") else None,
+                **narrowed,
             )
             if response is not None:
                 record(

@@ -46,8 +46,7 @@ def test_code_that_another_request_claimed_since_it_was_read_gives_nothing(app: 
     assert read is not None
     assert app.redeem(code).status_code == 200
     given: Any = {
-        "scopes": None,
-        "resources": None,
+        "resources": (),
         "settings": conf.settings(),
         "now": timezone.now(),
         "using": "default",

@@ -181,8 +181,7 @@ def test_device_code_is_redeemed_once_and_alone(tv: App, codes: dict[str, Any], 
     DeviceCode.objects.update(approved_at=timezone.now(), user=alice)
     mine, _ = find_device_code(codes["device_code"], secrets=False)
     assert mine is not None
-    whole = {"scopes": None, "resources": None}
-    redeem = partial(device_code._redeem, mine, tv.client, whole, settings=conf.settings(), now=timezone.now())
+    redeem = partial(device_code._redeem, mine, tv.client, (), settings=conf.settings(), now=timezone.now())
     redeem()
     with pytest.raises(OAuthError):
         redeem()

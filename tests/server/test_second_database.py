@@ -81,8 +81,7 @@ def test_code_that_another_request_claimed_leaves_no_family(app: App, code: str)
     assert read is not None
     assert app.redeem(code).status_code == 200
     given: Any = {
-        "scopes": None,
-        "resources": None,
+        "resources": (),
         "settings": conf.settings(),
         "now": timezone.now(),
         "using": second_database.ALIAS,

@@ -14,7 +14,6 @@ from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.pkce import verify
-from ...protocol.scopes import parse_scope
 from ...protocol.token import AuthorizationCodeTokenRequest, TokenResponse
 from ...statement import Slot
 from ..authenticate import authenticate, require_grant_type
@@ -22,9 +21,7 @@ from ..events import record
 from ..issue import redeem
 from ..lookups import find_code
 from ..models import AuthorizationCode, Client, TokenFamily
-from ..resources import narrowed_resources
 from ..revoke import revoke_family
-from ..scopes import narrowed_scopes
 
 logger = logging.getLogger("django_pkce_auth.server")
 
@@ -51,15 +48,12 @@ def exchange_code(
             raise _refused("expired")
         if not code.user.is_active:
             raise _refused("its user is deactivated")
-        scopes = narrowed_scopes((), parse_scope(code.scope), client=client, registry=settings.scopes)
-        resources = narrowed_resources(request.resources, code.resources, client=client, registry=settings.resources)
         response = redeem(
             code,
             client,
             claim=_CLAIM,
             grant_type=request.grant_type,
-            scopes=scopes,
-            resources=resources,
+            resources=request.resources,
             settings=settings,
             now=now,
             using=using,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import router
@@ -14,15 +13,12 @@ from ...protocol.client_authentication import ClientCredentials
 from ...protocol.device import AUTHORIZATION_PENDING, EXPIRED_TOKEN, SLOW_DOWN, DeviceTokenRequest
 from ...protocol.errors import ACCESS_DENIED, INVALID_GRANT, OAuthError
 from ...protocol.parameters import Parameters
-from ...protocol.scopes import parse_scope
 from ...protocol.token import TokenResponse
 from ...statement import Slot, together
 from ..authenticate import authenticate, require_grant_type
 from ..issue import redeem
 from ..lookups import find_device_code
 from ..models import Client, DeviceCode
-from ..resources import narrowed_resources
-from ..scopes import narrowed_scopes
 
 SLOW_DOWN_SECONDS = 5
 """What each poll that came too early adds to the interval (RFC 8628 §3.5)."""
@@ -55,13 +51,7 @@ def exchange_device_code(
         raise _waiting(device, now)
     if device.user is None or not device.user.is_active:
         raise OAuthError(ACCESS_DENIED, "The user is deactivated.")
-    narrowed = {
-        "scopes": narrowed_scopes((), parse_scope(device.scope), client=client, registry=settings.scopes),
-        "resources": narrowed_resources(
-            request.resources, device.resources, client=client, registry=settings.resources
-        ),
-    }
-    return _redeem(device, client, narrowed, settings=settings, now=now)
+    return _redeem(device, client, request.resources, settings=settings, now=now)
 
 
 def _waiting(device: DeviceCode, now: datetime) -> OAuthError:
@@ -76,12 +66,7 @@ def _waiting(device: DeviceCode, now: datetime) -> OAuthError:
 
 
 def _redeem(
-    device: DeviceCode,
-    client: Client,
-    narrowed: Mapping[str, tuple[str, ...] | None],
-    *,
-    settings: Settings,
-    now: datetime,
+    device: DeviceCode, client: Client, resources: tuple[str, ...], *, settings: Settings, now: datetime
 ) -> TokenResponse:
     """Claim and issue in one transaction, as with an authorization code.
 
@@ -97,10 +82,10 @@ def _redeem(
                 client,
                 claim=_CLAIM,
                 grant_type=DeviceTokenRequest.grant_type,
+                resources=resources,
                 settings=settings,
                 now=now,
                 using=using,
-                **narrowed,
             )
     if response is None:
         raise _used()
