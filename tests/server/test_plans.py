@@ -86,6 +86,12 @@ def test_refresh_and_reuse_use_indexes(app: App, tokens: dict[str, Any], watch: 
     assert app.refresh(tokens["refresh_token"]).status_code == 400
 
 
+def test_refresh_after_a_retry_uses_indexes(app: App, tokens: dict[str, Any], watch: Watch) -> None:
+    app.refresh(tokens["refresh_token"])
+    sibling = app.refresh(tokens["refresh_token"]).json()
+    assert app.refresh(sibling["refresh_token"]).status_code == 200
+
+
 def test_bearer_check_uses_indexes(tokens: dict[str, Any], watch: Watch) -> None:
     assert Browser().get("/api/read", headers=bearer(tokens["access_token"])).status_code == 200
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import cast
 
 from django.db import router
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from ...compiled import Select, Update
 from ...conf import Settings
@@ -32,11 +32,19 @@ from ..validity import is_live
 
 logger = logging.getLogger("django_pkce_auth.server")
 
-_SUPERSEDE = Update(
-    lambda: RefreshToken.objects.filter(digest=Slot(RefreshToken, "digest"), superseded_at=None),
-    superseded_at=Slot(RefreshToken, "superseded_at"),
-)
 
+def _unused() -> QuerySet[RefreshToken]:
+    return RefreshToken.objects.filter(digest=Slot(RefreshToken, "digest"), superseded_at=None)
+
+
+def _first_of_siblings() -> QuerySet[RefreshToken]:
+    siblings = RefreshToken.objects.filter(family=OuterRef("family"), generation=OuterRef("generation"))
+    return _unused().filter(~Exists(siblings.filter(superseded_at__isnull=False)))
+
+
+_SUPERSEDE = Update(_unused, superseded_at=Slot(RefreshToken, "superseded_at"))
+_SUPERSEDE_FIRST = Update(_first_of_siblings, superseded_at=Slot(RefreshToken, "superseded_at"))
+"""Of the tokens that a retry made, one client uses one."""
 _USED_SIBLING = Select(
     lambda: RefreshToken.objects.filter(
         family=Slot(RefreshToken, "family"), generation=Slot(RefreshToken, "generation"), superseded_at__isnull=False
@@ -96,12 +104,11 @@ def exchange_refresh_token(
         _slide(token, settings=settings, now=now, using=using)
         return cast(TokenResponse, issue(rotate=False))
     if token.superseded_at is None:
-        supersede = (_SUPERSEDE, {"digest": token.digest, "superseded_at": now})
-        response, rival_used_at = _in_turn(token, using, partial(issue, claims=[supersede], rotate=True))
-        if rival_used_at is not None:
-            raise _reused(token, client, since=rival_used_at, now=now, using=using)
-        if response is not None:
+        rotate = partial(issue, rotate=True)
+        if (response := _superseding(token, rotate, now=now, using=using)) is not None:
             return response
+        if (rival_used_at := _rival_used_at(token, using)) is not None:
+            raise _reused(token, client, since=rival_used_at, now=now, using=using)
     if _successor_was_used(token, using):
         raise _reused(token, client, since=None, now=now, using=using)
     retry = (_RETRY, {"digest": token.digest, "since": now - RETRY_WINDOW})
@@ -114,19 +121,24 @@ def exchange_refresh_token(
     raise _reused(token, client, since=since, now=now, using=using)
 
 
-def _in_turn(
-    token: RefreshToken, using: str, issue: Callable[[], TokenResponse | None]
-) -> tuple[TokenResponse | None, datetime | None]:
-    """Return what ``issue`` gives, or when a sibling was used: of the tokens that a retry made, one client uses one.
-
-    A rival is no error here: what ends the family must not be undone with this transaction.
-    """
+def _superseding(
+    token: RefreshToken, issue: Callable[..., TokenResponse | None], *, now: datetime, using: str
+) -> TokenResponse | None:
+    """Return what ``issue`` gives for the first use of the token; None where it, or a sibling, was used before."""
+    values = {"digest": token.digest, "superseded_at": now}
     if token.family.has_siblings is False:
-        return issue(), None
+        return issue(claims=[(_SUPERSEDE, values)])
     with together(using):
         _TAKE_TURN.run(using, id=token.family_id)
-        used = _USED_SIBLING.rows(using, family=token.family_id, generation=token.generation, digest=token.digest)
-        return (None, used[0].values[0]) if used else (issue(), None)
+        return issue(claims=[(_SUPERSEDE_FIRST, values)])
+
+
+def _rival_used_at(token: RefreshToken, using: str) -> datetime | None:
+    """Return when a sibling was used."""
+    if token.family.has_siblings is False:
+        return None
+    used = _USED_SIBLING.rows(using, family=token.family_id, generation=token.generation, digest=token.digest)
+    return used[0].values[0] if used else None
 
 
 def _reused(token: RefreshToken, client: Client, *, since: datetime | None, now: datetime, using: str) -> OAuthError:

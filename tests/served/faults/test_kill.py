@@ -125,6 +125,6 @@ def test_client_goes_on_after_a_refresh_that_was_killed(
         assert onward is not None
         assert onward.status == 200
     assert answer is not None, "the walk never came to its end"
-    # PostgreSQL has two: one to read, and one to write; where there may be siblings to wait for, two more and a commit.
-    expected = 2 if siblings is False else 5
+    # PostgreSQL has two: one to read, and one to write; where there may be siblings to wait for, one more and a commit.
+    expected = 2 if siblings is False else 4
     assert dead == expected if connection.vendor == "postgresql" else dead >= 5
