@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client as Browser
 
+from django_pkce_auth.models import RefreshToken
 from tests.four_steps import App
 from tests.served.races.cast import Program, make_user
 from tests.served.upgrade.visitor import Visitor
@@ -50,14 +52,14 @@ def environment_of(release: Path) -> dict[str, str]:
     return env | {"PYTHONPATH": os.pathsep.join([str(release), env["PYTHONPATH"]])}
 
 
-def manage(release: Path, *arguments: str) -> None:
+def manage(release: Path, *arguments: str, **more: str) -> None:
     """Run a management command of that release."""
     where = "import django_pkce_auth, sys; sys.exit(not django_pkce_auth.__file__.startswith(sys.argv[1]))"
     for command in (["-c", where, str(release)], ["-m", "django", *arguments, "--verbosity=0"]):
         done = subprocess.run(
             [sys.executable, *command],
             cwd=release,
-            env=environment_of(release),
+            env=environment_of(release) | more,
             capture_output=True,
             text=True,
             check=False,
@@ -132,6 +134,23 @@ def test_no_request_fails_while_the_new_release_migrates(previous: Path, old_dat
                 walk_on(walking)
     assert [visitor.failures for visitor in walking] == [[]] * VISITORS, log.read_text()[-3000:]
     assert log.read_text() == ""
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="MariaDB alone has a privilege for it")
+def test_user_who_may_not_lock_tables_migrates(old_database: None) -> None:
+    user, password, database = "pkce_auth_no_locks", secrets.token_hex(), connection.settings_dict["NAME"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE OR REPLACE USER {user} IDENTIFIED BY '{password}'")
+        cursor.execute(f"GRANT ALL ON `{database}`.* TO {user}")
+        cursor.execute(f"REVOKE LOCK TABLES ON `{database}`.* FROM {user}")
+    try:
+        manage(ROOT, "migrate", "pkce_auth", MARIADB_USER=user, MARIADB_PASSWORD=password)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP USER {user}")
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, RefreshToken._meta.db_table)
+    assert not [name for name, what in constraints.items() if what["foreign_key"]]
 
 
 def test_migrations_lead_to_nothing_and_back(tmp_path: Path) -> None:
