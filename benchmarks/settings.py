@@ -34,7 +34,11 @@ if _DATABASE.startswith("postgres:"):
         "PORT": os.environ.get("PGPORT", "5432"),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "OPTIONS": {"application_name": f"bench_{os.environ.get('BENCH_CONNECTION', SIDE)}"},
+        "OPTIONS": {
+            "application_name": f"bench_{os.environ.get('BENCH_CONNECTION', SIDE)}",
+            # The driver may prepare statements: no pooler is between. None, which is Django's own: it may not.
+            "prepare_threshold": None if os.environ.get("BENCH_PREPARE") == "0" else 5,
+        },
     }
 else:
     _NAMED = {"ENGINE": "django.db.backends.sqlite3", "NAME": _DATABASE}

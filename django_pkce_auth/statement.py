@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from django.db import connections, models, transaction
+from django.db import DatabaseError, connections, models, transaction
 from django.db.models.expressions import Expression
+
+from .prepared import open_cursor, went_stale
 
 Answer = TypeVar("Answer")
 
@@ -34,6 +36,8 @@ class Statement:
     preparations: Sequence[tuple[str, Callable[..., Any]]]
     """What turns some of them into what the driver takes."""
     literals: dict[str, Any]
+    casts: Mapping[str, str] = field(default_factory=dict)
+    """For some of the names, what tells PostgreSQL the type of a parameter that stands by itself."""
 
     @classmethod
     def of(cls, sql: str, parameters: Sequence[Any], *, connection: Any) -> Statement:
@@ -42,12 +46,14 @@ class Statement:
         named = dict(zip(names, parameters, strict=True))
         slots = {name: each for name, each in named.items() if isinstance(each, Slot)}
         fields = {name: plain_field(slot.output_field) for name, slot in slots.items()}
+        kinds = {name: each.db_type(connection) for name, each in fields.items()}
         left = iter(names)
         return cls(
             _PLACE.sub(lambda place: f"%({next(left)})s", sql),
             list(slots),
-            [(name, _preparation(field)) for name, field in fields.items() if not _as_it_is(field, connection)],
+            [(name, _preparation(each)) for name, each in fields.items() if not _as_it_is(each, connection)],
             {name: each for name, each in named.items() if name not in slots},
+            {name: f"::{kind}" for name, kind in kinds.items() if kind and not kind.startswith(_TEXTS)},
         )
 
     def labelled(self, label: str) -> Statement:
@@ -57,6 +63,7 @@ class Statement:
             [f"{label}{name}" for name in self.names],
             [(f"{label}{name}", prepare) for name, prepare in self.preparations],
             {f"{label}{name}": value for name, value in self.literals.items()},
+            {f"{label}{name}": cast for name, cast in self.casts.items()},
         )
 
     def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
@@ -71,9 +78,14 @@ class Statement:
         if (shared := getattr(connection, _SHARED, None)) is not None:
             shared.execute(self.sql, given)
             return answer(shared, connection)
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, given)
-            return answer(cursor, connection)
+        try:
+            with open_cursor(connection) as cursor:
+                cursor.execute(self.sql, given)
+                return answer(cursor, connection)
+        except DatabaseError as error:
+            if not went_stale(connection, error):
+                raise
+        return self.run(using, values, answer)
 
 
 def _preparation(field: Any) -> Callable[..., Any]:
@@ -103,6 +115,8 @@ def _is_known(field: Any) -> bool:
 
 _MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _AS_IT_IS: Final = {models.Field.get_db_prep_value, models.fields.AutoFieldMixin.get_db_prep_value}
+# What a parameter of no type is taken for, and then cut to no length.
+_TEXTS: Final = ("varchar", "char", "text")
 _PLACE: Final = re.compile(r"(?<!%)%s")
 _NAMED: Final = re.compile(r"%\((\w+)\)s")
 _SHARED: Final = "_pkce_auth_cursor"

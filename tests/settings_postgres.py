@@ -1,5 +1,9 @@
-"""The same tests on PostgreSQL; PGHOST, PGPORT, PGUSER and PGPASSWORD say where it is, PGDATABASE its name."""
+"""The same tests on PostgreSQL; PGHOST, PGPORT, PGUSER and PGPASSWORD say where it is, PGDATABASE its name.
 
+PG_DJANGO_OPTIONS may say, in JSON, what else Django is to be told: '{"prepare_threshold": 0}' has statements prepared.
+"""
+
+import json
 import os
 
 from tests.settings import *  # noqa: F403
@@ -12,5 +16,6 @@ DATABASES = {
         "PORT": os.environ.get("PGPORT", "5432"),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
+        "OPTIONS": json.loads(os.environ.get("PG_DJANGO_OPTIONS", "{}")),
     }
 }
