@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -19,6 +19,7 @@ from .grant import Refused
 from .guard import Requirement, acheck, check, refusal
 
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
+_OURS: Final = f"{__name__.partition('.')[0]}."
 
 
 class BearerMiddleware:
@@ -28,6 +29,8 @@ class BearerMiddleware:
     project, or for the resource whose path the request lies below. Views that guard themselves are left to that. It
     stands before ``CsrfViewMiddleware``: a request with a valid token can't be forged, and needs no CSRF token. Where
     a view would send one to the log-in page, since its token has no user, or not one who may, the answer is 403.
+
+    No token opens our own pages or Django admin: who is signed in decides there what tokens may do.
     """
 
     sync_capable = async_capable = True
@@ -70,8 +73,18 @@ class BearerMiddleware:
 
 
 def _concerns(request: HttpRequest, view: Any) -> bool:
-    """True where the request carries a bearer token, and the view does not look at it itself."""
-    return _carries_token(request) and not getattr(view, "oauth_guarded", False) and not _authenticates_itself(view)
+    """True where the request carries a bearer token that the view may be opened by and does not look at itself."""
+    if not _carries_token(request) or _is_for_people(request, view):
+        return False
+    return not getattr(view, "oauth_guarded", False) and not _authenticates_itself(view)
+
+
+def _is_for_people(request: HttpRequest, view: Any) -> bool:
+    """True for Django admin and our own views. Programs call some of those, but none with an access token."""
+    match = request.resolver_match
+    in_admin = match is not None and "admin" in match.app_names
+    # With a token for one scope a client would allow itself all others at the consent page.
+    return in_admin or str(getattr(view, "__module__", "")).startswith(_OURS)
 
 
 def _carries_token(request: HttpRequest) -> bool:

@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 from django_pkce_auth.checks import check_bearer_middleware
 from django_pkce_auth.resource.drf import BearerAuthentication, HasScopes
 from django_pkce_auth.resource.middleware import BearerMiddleware
-from django_pkce_auth.server.models import AccessToken, Client
+from django_pkce_auth.server.models import AccessToken, AuthorizationCode, Client, Consent
 from django_pkce_auth.testing import issue_access_token
 from tests.four_steps import App, approve, bearer
 
@@ -149,6 +149,41 @@ def test_token_is_never_sent_to_a_log_in_page_even_where_its_user_may_not(path_:
     assert "Location" not in refused
     assert refused["Cache-Control"] == "no-store"
     assert call(path_, None).status_code == 302
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny", "switch"])
+def test_client_cannot_allow_itself_more_with_the_token_that_it_has_rfc6749_1_5(
+    app: App, tokens: dict[str, Any], decision: str
+) -> None:
+    """The consent page is answered by people: a token for one scope would soon be one for all of them."""
+    refused = Browser(enforce_csrf_checks=True).post(
+        app.link(scopes=("read", "write", "profile")), {"decision": decision}, headers=bearer(tokens["access_token"])
+    )
+    assert refused.status_code == 403
+    assert not AuthorizationCode.objects.filter(family=None).exists()
+    assert Consent.objects.get().scopes == ("read",)
+
+
+PEOPLES_PAGES = ("/oauth/apps", "/oauth/device", "/connect/", "/connect/acme/", "/admin/pkce_auth/client/add/")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path_", PEOPLES_PAGES)
+def test_no_token_opens_a_page_for_people(path_: str, method: str, admin_user: Any) -> None:
+    assert call(path_, issue_access_token(admin_user, ["read"]), method).status_code == 403
+
+
+@pytest.mark.parametrize("path_", PEOPLES_PAGES)
+def test_page_for_people_is_the_sessions_whatever_token_came_along(path_: str, alice: Any, admin_client: Any) -> None:
+    """Some proxies add a header of their own to whatever a browser sends."""
+    for raw in (issue_access_token(alice, ["read"]), "x"):
+        response = admin_client.get(path_, headers=bearer(raw))
+        assert response.status_code == 200
+        assert "alice" not in response.content.decode()
+
+
+def test_documents_for_everybody_are_open_whatever_token_came_along(db: None) -> None:
+    assert call("/.well-known/oauth-authorization-server", "x").status_code == 200
 
 
 def test_other_redirects_go_on_as_ever(alice: Any) -> None:
