@@ -71,6 +71,19 @@ def test_method_other_than_post_is_405_with_allow(fields: dict[str, str], method
     assert response["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"])
+def test_client_that_hangs_up_amid_its_form_is_no_server_error(path: str) -> None:
+    """Anybody can do it, as often as they like, and each time would be a mail to the administrators."""
+
+    class HungUp:
+        def read(self, *_: int) -> bytes:
+            raise OSError("Connection reset by peer")
+
+        readline = read
+
+    refused(send("grant_type=refresh_token", path=path, **{"wsgi.input": HungUp()}), "invalid_request", "to its end")
+
+
 def test_method_get_with_everything_in_the_url_gives_nothing(fields: dict[str, str]) -> None:
     assert Browser().get("/oauth/token", fields).status_code == 405
     assert not AccessToken.objects.exists()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
@@ -105,4 +105,8 @@ def read_form(request: HttpRequest) -> Parameters:
     # str.isdigit takes more than int does, and int no more than 4,300 digits.
     if not (length.isascii() and length.isdigit() and len(length) < 10) or int(length) > MAX_MESSAGE_BYTES:
         raise OAuthError(INVALID_REQUEST, f"The body must have at most {MAX_MESSAGE_BYTES} bytes.")
-    return Parameters.parse(request.body)
+    try:
+        body = request.body
+    except UnreadablePostError:
+        raise OAuthError(INVALID_REQUEST, "The body could not be read to its end.") from None
+    return Parameters.parse(body)
