@@ -285,6 +285,25 @@ def test_view_permission_shows_the_client_and_changes_nothing(staff: Any, app: A
     assert browser.get(ADD).status_code == 403
 
 
+def test_service_user_is_chosen_by_who_may_change_users_and_by_nobody_else(
+    staff: Any, app: App, django_user_model: Any
+) -> None:
+    """With the client's secret one acts as that user: clients are one permission, whom they act for is another."""
+    browser, root = staff("add", "change", "view"), django_user_model.objects.create_superuser(username="root")
+    browser.post(ADD, FORM | {"grants": ["client_credentials"], "service_user": root.pk})
+    assert Client.objects.get(client_id="print-app").service_user is None
+    Client.objects.filter(pk=app.client.pk).update(service_user=django_user_model.objects.get(username="staff"))
+    url = change_page(app.client)
+    assert browser.post(url, {**filled_in(browser, url), "service_user": root.pk}).status_code == 302
+    app.client.refresh_from_db()
+    assert app.client.service_user is not None
+    assert app.client.service_user.get_username() == "staff"
+    django_user_model.objects.get(username="staff").user_permissions.add(Permission.objects.get(codename="change_user"))
+    assert browser.post(url, {**filled_in(browser, url), "service_user": root.pk}).status_code == 302
+    app.client.refresh_from_db()
+    assert app.client.service_user == root
+
+
 def test_disable_ends_access_at_once_and_enable_restores_it(root: Browser, app: App, tokens: dict[str, Any]) -> None:
     chosen = {"_selected_action": [app.client.pk]}
     headers = bearer(tokens["access_token"])

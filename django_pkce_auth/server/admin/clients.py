@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_permission_codename, get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -85,7 +86,11 @@ class ClientAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> Any:
         # Tokens and secrets hang on both, and a confidential client made public would leave its secrets behind.
-        return (*self.readonly_fields, "client_id", "type") if obj else self.readonly_fields
+        fixed = ("client_id", "type") if obj else ()
+        # Whoever has the client's secret acts as that user, who may be one that may do more.
+        users = get_user_model()._meta
+        may_change_users = request.user.has_perm(f"{users.app_label}.{get_permission_codename('change', users)}")
+        return (*self.readonly_fields, *fixed, *(() if may_change_users else ("service_user",)))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.add_secret_view)
