@@ -410,7 +410,8 @@ class TokenLife(RuleBasedStateMachine):
             assert members["active"] == (works and token.family.app.name == name)
             if members["active"]:
                 scopes = token.scopes if isinstance(token, truth.Access) else token.family.scopes
-                assert (set(members["scope"].split()), members["username"]) == (scopes, token.family.person.name)
+                whose = str(self.users[token.family.person.name].pk)
+                assert (set(members["scope"].split()), members["sub"]) == (scopes, whose)
 
     @invariant()
     def every_token_that_was_given_is_recorded_and_no_other(self) -> None:

@@ -48,8 +48,8 @@ def test_caller_with_an_odd_client_id_is_answered(api: App, tokens: dict[str, An
     assert answer.json()["active"] is True
 
 
-def test_access_token_is_described_rfc7662_2_2(app: App, tokens: dict[str, Any], alice: Any) -> None:
-    members = introspect(app, tokens["access_token"])
+def test_access_token_is_described_rfc7662_2_2(api: App, tokens: dict[str, Any], alice: Any) -> None:
+    members = introspect(api, tokens["access_token"])
     now = timezone.now().timestamp()
     assert now - 60 < members.pop("iat") <= now
     assert now + 3500 < members.pop("exp") <= now + 3600
@@ -63,6 +63,16 @@ def test_access_token_is_described_rfc7662_2_2(app: App, tokens: dict[str, Any],
         "aud": ["https://testserver"],
         "iss": "https://testserver",
     }
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+def test_client_does_not_learn_its_users_name_by_the_way_rfc7662_5(
+    app: App, tokens: dict[str, Any], alice: Any, kind: str
+) -> None:
+    """Often it is an e-mail address; nobody allowed it that, and a signed token does not tell it either."""
+    members = introspect(app, tokens[kind])
+    assert "username" not in members
+    assert members["sub"] == str(alice.pk)
 
 
 def test_refresh_token_is_described_without_a_token_type(app: App, tokens: dict[str, Any]) -> None:

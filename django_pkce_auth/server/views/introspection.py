@@ -34,18 +34,25 @@ def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
     if model is AccessToken:
         # An API of another project asks; what it lets in is used there as it would be here.
         note_use(token.columns.family_id, token.columns.family__last_used_at, now=message.now)
-    return json_response(_describe(token, model, issuer=conf.settings().issuer).encode())
+    return json_response(_describe(token, model, to=client, issuer=conf.settings().issuer).encode())
 
 
 def _may_know(client: Client, token: LiveToken) -> bool:
-    return client.introspects == Client.Introspects.ALL or token.columns.family__client_id == client.id
+    return _is_resource_server(client) or token.columns.family__client_id == client.id
 
 
-def _describe(token: LiveToken, model: type[AccessToken | RefreshToken], *, issuer: str) -> IntrospectionResponse:
+def _is_resource_server(client: Client) -> bool:
+    return client.introspects == Client.Introspects.ALL
+
+
+def _describe(
+    token: LiveToken, model: type[AccessToken | RefreshToken], *, to: Client, issuer: str
+) -> IntrospectionResponse:
     return IntrospectionResponse(
         active=True,
         client_id=token.client_id,
-        username=None if token.user is None else token.user.get_username(),
+        # The name to log in with is often an address, and no scope that an app was allowed says that it learns it.
+        username=token.user.get_username() if token.user is not None and _is_resource_server(to) else None,
         sub=None if token.user is None else str(token.user.pk),
         scopes=token.scopes,
         token_type="Bearer" if model is AccessToken else None,
