@@ -16,6 +16,7 @@ from .clients import (
     add_secret,
     clean_client_id,
     clean_grant_types,
+    clean_metadata,
     clean_redirect_uris,
     clean_resources,
     clean_scope,
@@ -96,9 +97,11 @@ def _apply(
 
 
 def _set_fields(client: Client, entry: Mapping[str, Any], settings: Settings, now: datetime) -> None:
-    for name in (*TEXTS, "first_party", "rotates_refresh_tokens", "metadata"):
+    for name in (*TEXTS, "first_party", "rotates_refresh_tokens"):
         if name in entry:
             setattr(client, name, entry[name])
+    if "metadata" in entry:
+        client.metadata = clean_metadata(entry["metadata"])
     if "scopes" in entry:
         client.scope = clean_scope(entry["scopes"], settings.scopes)
     if "default_scopes" in entry:

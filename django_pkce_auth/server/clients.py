@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -145,6 +147,20 @@ def clean_web_origins(lines: str | Iterable[str]) -> str:
                 % {"origin": origin[:100]}
             )
     return " ".join(origins)
+
+
+def clean_metadata(value: object) -> dict[str, Any]:
+    """Return a JSON object for the project's own use, empty where there is none; raises ValidationError for others."""
+    try:
+        # Numbers that JSON does not have are taken by Python's own and by no database.
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        value = ()
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValidationError(_('This takes a JSON object: {"name": "value"}.'))
+    return value
 
 
 def _is_origin(origin: str) -> bool:

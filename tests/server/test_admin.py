@@ -170,6 +170,10 @@ def test_client_id_is_generated_where_none_is_chosen(root: Browser) -> None:
         ("policy_uri", "http://print.example/policy", "valid URL"),
         ("name", "", "required"),
         ("type", "secret", "not one of the available choices"),
+        ("metadata", "[1]", "a JSON object"),
+        ("metadata", "0", "a JSON object"),
+        ("metadata", '{"share": NaN}', "a JSON object"),
+        ("metadata", '{"share": 1e999}', "a JSON object"),
     ],
 )
 def test_mistake_is_explained_next_to_its_field(root: Browser, field: str, value: Any, words: str) -> None:
@@ -177,6 +181,15 @@ def test_mistake_is_explained_next_to_its_field(root: Browser, field: str, value
     assert words in errors_at(response, field)
     assert not Client.objects.exists()
     assert not SECRET.search(response.content.decode())
+
+
+@pytest.mark.parametrize("emptied", ["", "null", "{}"])
+def test_metadata_may_be_emptied(root: Browser, app: App, emptied: str) -> None:
+    Client.objects.filter(pk=app.client.pk).update(metadata={"tier": "gold"})
+    url = change_page(app.client)
+    assert root.post(url, {**filled_in(root, url), "metadata": emptied}).status_code == 302
+    app.client.refresh_from_db()
+    assert app.client.metadata == {}
 
 
 def test_private_use_scheme_is_for_public_clients(root: Browser) -> None:

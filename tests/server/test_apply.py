@@ -118,6 +118,8 @@ def test_new_secret_in_the_environment_is_added_beside_the_old(tmp_path: Path, m
         ('[[client]]\nclient_id = "a"\nscopes = ["read"]\ndefault_scopes = ["write"]', "not among its allowed scopes"),
         ('[[client]]\nclient_id = "a"\nservice_user = "nobody"', "there is no user nobody"),
         ('[[client]]\nclient_id = "a"\nmetadata = "x"', "must be a table"),
+        ('[[client]]\nclient_id = "a"\nmetadata = {share = nan}', "a JSON object"),
+        ('[[client]]\nclient_id = "a"\nmetadata = {since = 2026-01-01}', "a JSON object"),
         ('[[client]]\nclient_id = "a"\nverifed = true', "did you mean verified?"),
         ('[[client]]\nclient_id = "a"\nweb_origins = ["https://app.example/path"]', "no web origin"),
     ],

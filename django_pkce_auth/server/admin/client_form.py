@@ -14,6 +14,7 @@ from ...protocol.grant_types import DEVICE_CODE
 from ..clients import (
     clean_client_id,
     clean_grant_types,
+    clean_metadata,
     clean_redirect_uris,
     clean_resources,
     clean_scope,
@@ -164,6 +165,9 @@ class ClientForm(ModelForm):
 
     def clean_web_origins(self) -> str:
         return clean_web_origins(self.cleaned_data["web_origins"])
+
+    def clean_metadata(self) -> dict[str, Any]:
+        return clean_metadata(self.cleaned_data["metadata"])
 
     def save(self, commit: bool = True) -> Client:
         client, cleaned = self.instance, self.cleaned_data
