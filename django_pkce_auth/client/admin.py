@@ -53,6 +53,10 @@ class ProviderForm(ModelForm):
             raise ValidationError(_("The settings have a provider of this slug; choose another one."))
         return slug
 
+    def clean_extra_authorize_parameters(self) -> Any:
+        # An empty box is None for Django, which the column does not take.
+        return self.cleaned_data["extra_authorize_parameters"] or {}
+
     def clean(self) -> None:
         """Hold the row to what the settings are held to, and its addresses to https."""
         super().clean()

@@ -116,6 +116,13 @@ def test_admin_explains_what_is_wrong(change: dict[str, str], field: str | None,
     assert not Provider.objects.exists()
 
 
+@pytest.mark.parametrize("emptied", ["", "null", "[]"])
+def test_extra_parameters_may_be_emptied(emptied: str, admin: Browser) -> None:
+    fields = {**ROW, "extra_authorize_parameters": emptied}
+    assert admin.post("/admin/pkce_auth/provider/add/", fields).status_code == 302
+    assert Provider.objects.get().extra_authorize_parameters == {}
+
+
 def test_entered_provider_is_reached_at_public_addresses_only() -> None:
     entry = parse_provider("beta", {"issuer": "https://beta.example", "client_id": "us"})
     transport = HttpTransport()
