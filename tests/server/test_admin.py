@@ -326,6 +326,16 @@ def test_disable_ends_access_at_once_and_enable_restores_it(root: Browser, app: 
     assert Browser().get("/api/read", headers=headers).status_code == 200
 
 
+def test_admins_own_log_tells_who_disabled_and_enabled_a_client(root: Browser, app: App) -> None:
+    for action in ("disable", "disable", "enable", "enable"):
+        root.post(LIST, {"action": action, "_selected_action": [app.client.pk]})
+    log = LogEntry.objects.filter(object_id=str(app.client.pk)).order_by("pk")
+    assert [(row.user.get_username(), row.change_message) for row in log] == [
+        ("root", "Disabled."),
+        ("root", "Enabled."),
+    ]
+
+
 def test_actions_need_the_permission_to_change(staff: Any, app: App) -> None:
     browser = staff("view")
     browser.post(LIST, {"action": "disable", "_selected_action": [app.client.pk]})

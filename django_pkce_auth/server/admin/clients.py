@@ -187,7 +187,11 @@ class ClientAdmin(ModelAdmin):
         for client in queryset.filter(disabled_at=None):
             client.disabled_at = timezone.now()
             client.save(update_fields=["disabled_at"])
+            self.log_change(request, client, "Disabled.")
 
     @admin.action(permissions=["change"], description=_("Enable selected clients again"))
     def enable(self, request: HttpRequest, queryset: Any) -> None:
-        queryset.update(disabled_at=None)
+        for client in queryset.exclude(disabled_at=None):
+            client.disabled_at = None
+            client.save(update_fields=["disabled_at"])
+            self.log_change(request, client, "Enabled.")
