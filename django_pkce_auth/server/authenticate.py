@@ -19,13 +19,24 @@ UNKNOWN = "unknown client_id"
 class ClientRefused(OAuthError):
     """``invalid_client``, and whose failure it counts as."""
 
-    def __init__(self, *, client_id: str, is_known: bool) -> None:
+    def __init__(self, client_id: str, reason: str) -> None:
+        # One text for all: a stranger must not learn which client exists. The log has the reason.
         super().__init__(
             INVALID_CLIENT,
             "The client is unknown or disabled, or its secret is missing or wrong; the server's log says which.",
+            detail=reason,
         )
         self.client_id = client_id
-        self.is_known = is_known
+
+    @property
+    def is_known(self) -> bool:
+        return self.detail != UNKNOWN
+
+    def tell(self, *, kept: bool) -> None:
+        """Tell that a client failed; not ``kept``: the audit log, which nobody empties, has enough of it."""
+        # Who mixes the two up sends the secret as the client_id.
+        shown = "<a secret>" if is_ours(self.client_id) else public_text(self.client_id)
+        record("client_authentication_failed", at_once=True, kept=kept, client_id=shown, reason=self.detail)
 
 
 def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, now: datetime) -> Client:
@@ -50,16 +61,7 @@ def authenticate(credentials: ClientCredentials, *, found: KnownClient | None, n
             if secret is not None and secret.use_is_due(now):
                 _note_use(secret, now)
             return known.client
-    raise refused(credentials.client_id, reason)
-
-
-def refused(client_id: str, reason: str) -> ClientRefused:
-    """Tell of a failure, and return its error."""
-    # Who mixes the two up sends the secret as the client_id.
-    shown = "<a secret>" if is_ours(client_id) else public_text(client_id)
-    record("client_authentication_failed", at_once=True, client_id=shown, reason=reason)
-    # One text for all: a stranger must not learn which client exists. The log has the reason.
-    return ClientRefused(client_id=client_id, is_known=reason != UNKNOWN)
+    raise ClientRefused(credentials.client_id, reason)
 
 
 def require_grant_type(client: Client, grant_type: str) -> None:

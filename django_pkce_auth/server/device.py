@@ -20,7 +20,7 @@ from ..protocol.device import (
 from ..protocol.scopes import format_scope
 from ..secrets import DEVICE_CODE, digest, generate, generate_from
 from ..statement import Slot
-from .authenticate import UNKNOWN, refused
+from .authenticate import UNKNOWN, ClientRefused
 from .consent import changed, remember, remembered
 from .models import Client, DeviceCode
 
@@ -64,7 +64,7 @@ def begin(
         except IntegrityError as error:
             if not Client.objects.using(using).filter(pk=client.pk).exists():
                 # It was removed since it authenticated.
-                raise refused(client.client_id, UNKNOWN) from error
+                raise ClientRefused(client.client_id, UNKNOWN) from error
             if not tries_left:
                 raise
     shown = show_user_code(user_code)

@@ -47,17 +47,18 @@ def record(
     family: int | None = None,
     using: str | None = None,
     at_once: bool = False,
+    kept: bool = True,
     **facts: Any,
 ) -> None:
     """Tell that ``event`` happened; ``facts`` are JSON values and never a secret. One INSERT where the audit is on.
 
-    ``at_once`` is for what no rollback undoes, such as a refusal.
+    ``at_once`` is for what no rollback undoes, such as a refusal; what is not ``kept`` is left out of the audit log.
     """
     using = using or router.db_for_write(TokenFamily)
     client_id = client.client_id if client else facts.get("client_id")
     key = None if user is None else user.pk
     user_id = None if key is None else str(key)
-    if conf.settings().audit:
+    if kept and conf.settings().audit:
         AuditEntry(event=event, client_id=client_id or "", user_id=user_id or "", family=family, facts=facts).save(
             force_insert=True, using=using
         )

@@ -140,6 +140,7 @@ def test_client_is_refused_for_a_reason(
     with pytest.raises(ClientRefused) as refused:
         authenticate(ClientCredentials("photo-app", sent, "none"), found=None, now=timezone.now())
     assert (refused.value.error, refused.value.is_known) == ("invalid_client", True)
+    refused.value.tell(kept=True)
     (line,) = (each for each in caplog.records if getattr(each, "event", "") == "client_authentication_failed")
     assert line.__dict__["oauth"]["reason"] == reason
 

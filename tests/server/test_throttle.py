@@ -8,7 +8,9 @@ import pytest
 from django.core.cache import cache
 from django.test import Client as Browser
 
+from django_pkce_auth import signals
 from django_pkce_auth.server import throttle
+from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.views import endpoint
 from tests.four_steps import App
 
@@ -46,6 +48,21 @@ def test_right_secret_is_served_while_the_brake_is_on(app: App, code: str) -> No
 def test_unknown_clients_are_counted_by_address(db: None) -> None:
     assert [fail(f"nobody-{number}").status_code for number in range(4)] == [401, 401, 401, 429]
     assert fail("nobody", "192.0.2.99").status_code == 401
+
+
+@pytest.mark.parametrize("client_id", ["photo-app", "nobody"])
+def test_audit_log_is_not_filled_by_strangers(app: App, settings: Any, client_id: str) -> None:
+    """It is kept for ever, and anybody can fail; beyond the limit the log and the signal alone tell of it."""
+    settings.PKCE_AUTH = settings.PKCE_AUTH | {"AUDIT": True}
+    heard: list[str] = []
+
+    def hear(reason: str, **_: Any) -> None:
+        heard.append(reason)
+
+    signals.client_authentication_failed.connect(hear)
+    assert [fail(client_id).status_code for _ in range(6)] == [401] * 3 + [429] * 3
+    assert AuditEntry.objects.filter(event="client_authentication_failed", client_id=client_id).count() == 3
+    assert len(heard) == 6
 
 
 def test_clients_do_not_hold_each_other_up(app: App, register: Any) -> None:

@@ -13,7 +13,7 @@ from ...protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from ...protocol.parameters import Parameters
 from ...protocol.scopes import format_scope
 from ...protocol.token import ClientCredentialsTokenRequest, TokenResponse
-from ..authenticate import UNKNOWN, authenticate, refused, require_grant_type
+from ..authenticate import UNKNOWN, ClientRefused, authenticate, require_grant_type
 from ..events import record, recording
 from ..issue import issue_tokens, new_family
 from ..models import TokenFamily
@@ -49,5 +49,5 @@ def exchange_client_credentials(
             record("tokens_issued", client=client, family=family.id, using=using, grant_type=request.grant_type)
     except IntegrityError as error:
         # It was removed since it authenticated.
-        raise refused(client.client_id, UNKNOWN) from error
+        raise ClientRefused(client.client_id, UNKNOWN) from error
     return response

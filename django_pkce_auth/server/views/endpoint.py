@@ -80,6 +80,7 @@ def _answer(view: Endpoint, request: HttpRequest) -> tuple[HttpResponse, str]:
     except ClientRefused as refused:
         count("request_refused", endpoint=view.__name__, error=refused.error)
         retry_after = _count(refused, request)
+        refused.tell(kept=retry_after is None)
         if retry_after is not None:
             return too_many_failures(retry_after), client_id
         return error_response(refused, by_header=authorization is not None), client_id
