@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
@@ -19,6 +20,8 @@ from ..resource_registry import Resource
 from ..scope_registry import Scope
 from .consent import Question
 from .models import Client, Consent
+
+logger = logging.getLogger("django_pkce_auth.server")
 
 MANY = 1000
 """Counting stops here: more than this many people is all that anybody needs to know."""
@@ -77,7 +80,13 @@ def _written(day: date, language: str | None) -> str:
 
 def _people(client: Client) -> int:
     """Return how many people here allowed the client something, at most ``MANY`` + 1, as it was within the hour."""
-    count = cache.get_or_set(
-        f"pkce_auth:people:{client.pk}", lambda: Consent.objects.filter(client=client)[: MANY + 1].count(), 3600
-    )
-    return int(count or 0)
+
+    def count() -> int:
+        return Consent.objects.filter(client=client)[: MANY + 1].count()
+
+    try:
+        return int(cache.get_or_set(f"pkce_auth:people:{client.pk}", count, 3600) or 0)
+    except Exception:
+        # A cache that is down must not take the page down with it; a database that is down does.
+        logger.warning("The cache did not keep how many people use a client", exc_info=True)
+        return count()

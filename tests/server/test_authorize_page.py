@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from django.core.cache.backends.base import BaseCache
 from django.http import HttpResponse
 from django.test import Client as Browser
 from django.utils import timezone
@@ -191,6 +192,25 @@ def test_prompt_shows_a_hostile_client_name_as_text(app: App, signed_in: Browser
     app.client.name = "<img src=x onerror=alert(1)>"
     app.client.save()
     assert "<img" not in signed_in.get(app.link()).content.decode()
+
+
+class Down(BaseCache):
+    """A cache whose server is away."""
+
+    def _away(self, *_: Any, **__: Any) -> Any:
+        raise ConnectionError("the cache is away")
+
+    add = get = set = delete = _away
+
+
+def test_cache_that_is_away_does_not_take_the_consent_page_down(
+    app: App, signed_in: Browser, django_user_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_pkce_auth.server.prompt.cache", Down({}))
+    Consent.objects.create(user=django_user_model.objects.create_user("bob"), client=app.client, scope="read")
+    response = signed_in.get(app.link())
+    assert response.status_code == 200
+    assert "Used by 1 person here" in response.content.decode()
 
 
 def test_approvals_of_more_scopes_add_up_in_one_consent(app: App, signed_in: Browser, alice: Any) -> None:
