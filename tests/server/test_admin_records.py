@@ -13,6 +13,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from django_pkce_auth.secrets import digest
+from django_pkce_auth.server.admin import families
 from django_pkce_auth.server.audit_entry import AuditEntry
 from django_pkce_auth.server.models import (
     AccessToken,
@@ -71,6 +72,27 @@ def test_revoke_action_ends_access_at_once_and_tells_who_did_it(
     entry = AuditEntry.objects.get(event="family_revoked")
     assert entry.facts["reason"] == "admin"
     assert entry.facts["actor"] == root.session["_auth_user_id"]
+
+
+@pytest.mark.parametrize("shown", ["revoked_at__isempty=1", "q=photo-app", "o=7", "revoked_reason__isnull=True"])
+def test_revoke_from_a_list_that_is_narrowed_tells_of_it_too(
+    root: Browser, tokens: dict[str, Any], settings: Any, shown: str
+) -> None:
+    """What shows families that give access shows none of these once they have ended."""
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "AUDIT": True}
+    chosen = {"action": "revoke", "_selected_action": [TokenFamily.objects.get().pk]}
+    assert "1 token family was revoked." in text_of(root.post(f"{ADMIN}/tokenfamily/?{shown}", chosen, follow=True))
+    assert AuditEntry.objects.get(event="family_revoked").facts["reason"] == "admin"
+
+
+def test_revoke_ends_more_than_one_statement_takes(
+    root: Browser, app: App, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(families, "AT_A_TIME", 2)
+    made = [TokenFamily.objects.create(client=app.client, user=alice, scope="read") for _ in range(5)]
+    chosen = {"action": "revoke", "_selected_action": [family.pk for family in made]}
+    assert "5 token families were revoked." in text_of(root.post(f"{ADMIN}/tokenfamily/", chosen, follow=True))
+    assert not TokenFamily.objects.filter(revoked_at=None).exists()
 
 
 def test_revoke_page_asks_first(root: Browser, tokens: dict[str, Any], opens: Opens) -> None:

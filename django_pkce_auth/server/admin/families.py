@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_value, unquote
 from django.core.exceptions import PermissionDenied
-from django.db import router
+from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -24,6 +24,8 @@ from .read_only import ReadOnlyAdmin, WhetherSet, code, scopes
 
 NEWEST = 10
 """How many tokens of each kind a family's page shows; the rest is behind a link."""
+AT_A_TIME = 1000
+"""How many families one statement revokes."""
 
 
 @admin.register(TokenFamily)
@@ -81,11 +83,20 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "pkce_auth/admin/family_revoke.html", context)
 
     def _revoke(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> int:
-        using = router.db_for_write(TokenFamily)
-        chosen = queryset.using(using).select_related(None).order_by()
-        return revoke_families(
-            chosen, reason=TokenFamily.Reason.ADMIN, now=timezone.now(), using=using, actor=request.user
-        )
+        using, reason, now = router.db_for_write(TokenFamily), TokenFamily.Reason.ADMIN, timezone.now()
+        # By their keys: what the list is narrowed by, such as whether they are revoked, would not find them afterwards.
+        keys = list(queryset.using(using).select_related(None).order_by().values_list("pk", flat=True))
+        with transaction.atomic(using=using):
+            return sum(
+                revoke_families(
+                    TokenFamily.objects.using(using).filter(pk__in=keys[start : start + AT_A_TIME]),
+                    reason=reason,
+                    now=now,
+                    using=using,
+                    actor=request.user,
+                )
+                for start in range(0, len(keys), AT_A_TIME)
+            )
 
     @admin.display(description=_("scopes"))
     def scopes(self, obj: TokenFamily) -> str:
