@@ -16,6 +16,8 @@ from .signed_in import SESSION_KEY
 MARK = "signed_in_after"
 """A parameter of our own in the URL behind the log-in page: when a fresh sign-in was asked for, signed."""
 MARK_LIFETIME = timedelta(hours=1)
+SIGN_IN_COUNTS_FOR = timedelta(minutes=10)
+"""Anybody can have a mark made in a browser of theirs and wait until somebody signs in at another one."""
 CLOCK_SKEW_SECONDS = 10
 """How far the clocks of two processes may be apart; who is asked to sign in anew is signed out before."""
 _SALT = "django_pkce_auth.sign_in"
@@ -25,15 +27,16 @@ def is_fresh(http: HttpRequest, request: AuthorizationRequest, *, now: datetime)
     """True where ``prompt=login`` and ``max_age`` are satisfied by the session's sign-in.
 
     A sign-in that this very request asked for is fresh enough, however small ``max_age`` is, or it would be asked for
-    again and again.
+    again and again. It is for ten minutes, the time to read the page.
     """
     if "login" not in request.prompts and request.max_age is None:
         return True
     signed_in_at = http.session.get(SESSION_KEY, 0)
+    age = now.timestamp() - signed_in_at
     mark = _read_mark(http.GET.get(MARK, ""), request)
-    if mark is not None and signed_in_at >= mark - CLOCK_SKEW_SECONDS:
+    if mark is not None and signed_in_at >= mark - CLOCK_SKEW_SECONDS and age <= SIGN_IN_COUNTS_FOR.total_seconds():
         return True
-    return "login" not in request.prompts and now.timestamp() - signed_in_at <= (request.max_age or 0)
+    return "login" not in request.prompts and age <= (request.max_age or 0)
 
 
 def sign_in(http: HttpRequest, request: AuthorizationRequest, *, now: datetime) -> HttpResponseRedirect:

@@ -20,7 +20,7 @@ from django_pkce_auth.protocol.authorization import AuthorizationRequest
 from django_pkce_auth.protocol.pkce import code_challenge
 from django_pkce_auth.server import sign_in
 from django_pkce_auth.server.models import AuthorizationCode
-from django_pkce_auth.server.sign_in import MARK, MARK_LIFETIME, SESSION_KEY
+from django_pkce_auth.server.sign_in import MARK, MARK_LIFETIME, SESSION_KEY, SIGN_IN_COUNTS_FOR
 from tests.four_steps import STATE, App, approve, returned
 from tests.server.test_prompt import log_in_behind, sign_in_again
 
@@ -150,6 +150,9 @@ def test_consent_page_that_was_left_open_for_too_long_gives_nothing(
         (1_060, None, {"prompts": ("login",), "max_age": 60}, False),
         (1_050, 1_060, {"prompts": ("login",)}, True),
         (1_049, 1_060, {"prompts": ("login",)}, False),
+        (460, 460, {"prompts": ("login",)}, True),
+        (459, 459, {"prompts": ("login",)}, False),
+        (459, 459, {"max_age": 601}, True),
     ],
 )
 def test_sign_in_is_fresh_to_the_second(
@@ -163,6 +166,20 @@ def test_sign_in_is_fresh_to_the_second(
 
 def test_post_is_held_to_it_as_the_page_is(app: App, signed_in: Browser) -> None:
     assert asks_to_sign_in_again(signed_in.post(app.link_with(prompt="login"), {"decision": "approve"}))
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_mark_that_was_made_elsewhere_opens_no_session_that_has_been_open_for_a_while(
+    app: App, alice: Any, later: Callable[..., None]
+) -> None:
+    """Whoever has one made before alice signs in, and sits down at her session later, can't sign in as her."""
+    link = app.link_with(prompt="login")
+    marked = behind(Browser().get(link))
+    browser = Browser()
+    browser.force_login(alice)
+    later(seconds=SIGN_IN_COUNTS_FOR.total_seconds() + 1)
+    assert asks_to_sign_in_again(browser.get(marked))
+    assert asks_to_sign_in_again(browser.post(marked, {"decision": "approve"}))
     assert not AuthorizationCode.objects.exists()
 
 
