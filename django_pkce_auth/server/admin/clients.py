@@ -24,6 +24,7 @@ from ...redirects import not_stored
 from ..clients import add_secret, set_redirect_uris
 from ..keys import ensure_key
 from ..models import Client, Consent, TokenFamily
+from .client_deletion import what_goes_along
 from .client_form import ClientForm
 from .client_secrets import ClientSecretInline
 from .read_only import WhetherSet
@@ -116,7 +117,8 @@ class ClientAdmin(ModelAdmin):
             str(model._meta.verbose_name_plural): model._default_manager.filter(client__in=list(objs)).count()
             for model in (Consent, TokenFamily)
         }
-        return [str(client) for client in objs], {"clients": len(objs), **numbers}, set(), []
+        shown, counted, needed, protected = what_goes_along(objs, request, self.admin_site)
+        return [*map(str, objs), *shown], {"clients": len(objs), **numbers, **counted}, needed, protected
 
     @method_decorator(not_stored)
     def add_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
