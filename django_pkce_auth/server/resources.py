@@ -10,7 +10,8 @@ from .models import Client
 def allowed_resources(requested: tuple[str, ...], *, client: Client, registry: ResourceRegistry) -> tuple[str, ...]:
     """Return the identifiers that a request names, or the client's own; empty: this project itself.
 
-    Raises OAuthError ``invalid_target`` for one that is unknown, or not among the client's where it has a list.
+    Raises OAuthError ``invalid_target`` for one that is unknown, or not among the client's where it has a list, and
+    where nothing of that list is in the settings any more.
     """
     own = client.resources.split()
     named = []
@@ -21,7 +22,9 @@ def allowed_resources(requested: tuple[str, ...], *, client: Client, registry: R
                 INVALID_TARGET, "resource names one that does not exist here or is not allowed to this client."
             )
         named.append(resource.identifier)
-    bound = tuple(dict.fromkeys(named or own))
+    bound = tuple(dict.fromkeys(named or (each for each in own if each in registry)))
+    if own and not bound:
+        raise OAuthError(INVALID_TARGET, "This server has none of the client's resources any more.")
     return () if bound == (registry.own.identifier,) else bound
 
 

@@ -15,7 +15,7 @@ from django_pkce_auth import conf
 from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.server.keys import add_key
 from django_pkce_auth.server.models import AccessToken, AuthorizationCode, Client, TokenFamily
-from tests.four_steps import App, approve, bearer
+from tests.four_steps import App, approve, bearer, returned
 from tests.server.test_token_request import refused
 
 OWN, TOOLS, API = "https://testserver", "https://testserver/tools", "https://api.example/v1"
@@ -179,3 +179,22 @@ def test_client_that_was_bound_to_another_resource_gets_no_token_for_this_projec
     refused(app.refresh(tokens["refresh_token"], resource=TOOLS), "invalid_grant")
     Client.objects.update(resources=f"{TOOLS} {OWN}")
     assert app.refresh(tokens["refresh_token"]).status_code == 200
+
+
+def test_client_gets_no_token_for_a_resource_of_its_own_list_that_left_the_settings(
+    register: Callable[..., App], settings: Any
+) -> None:
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "RESOURCES": {"/tools": "Tools"}}
+    app = register(grant_types="client_credentials", resources=f"{TOOLS} {API}")
+    token = app.post(grant_type="client_credentials", scope="read").json()["access_token"]
+    assert audience(app, token) == [TOOLS]
+
+
+def test_client_whose_whole_list_left_the_settings_gets_none_for_this_project(
+    register: Callable[..., App], signed_in: Browser
+) -> None:
+    app = register(grant_types=f"authorization_code client_credentials {DEVICE_CODE}", resources=API)
+    refused(app.post(grant_type="client_credentials", scope="read"), "invalid_target", "none of the client's resources")
+    refused(app.post("/oauth/device_authorization", scope="read"), "invalid_target")
+    assert returned(signed_in.get(app.link()))["error"] == "invalid_target"
+    assert not AccessToken.objects.exists()
