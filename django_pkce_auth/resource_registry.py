@@ -61,8 +61,10 @@ class ResourceRegistry(Mapping[str, Resource]):
     def named(self, identifier: str) -> Resource | None:
         """Return the resource that a client means, or None; ``https://host/`` is ``https://host`` (RFC 3986 §6.2.3)."""
         found = self._resources.get(identifier)
-        if found is None and identifier.endswith("/") and not urlsplit(identifier).path.rstrip("/"):
-            found = self._resources.get(identifier[:-1])
+        if found is None and identifier.endswith("/"):
+            # Looked up and not taken apart: what strangers send may be no address at all.
+            bare = self._resources.get(identifier[:-1])
+            found = bare if bare is not None and not bare.path else None
         return found
 
     def meant_by(self, key: str) -> Resource:

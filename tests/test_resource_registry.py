@@ -46,6 +46,10 @@ def test_resource_of_another_host_is_no_path_here() -> None:
         ("https://EXAMPLE.com", None),
         ("/mcp", None),
         ("", None),
+        ("/", None),
+        ("http://[/", None),
+        ("https://[x]/", None),
+        ("https://\u2100/", None),
     ],
 )
 def test_client_names_a_resource_to_the_character_but_for_the_slash_of_an_empty_path(

@@ -79,6 +79,7 @@ NASTY = [
     "https://evil.example/callback",
     "http://127.0.0.1:99999/",
     "http://[::1",
+    "http://[/",
     "none login consent",
     "login",
     "none",

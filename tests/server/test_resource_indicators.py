@@ -103,7 +103,8 @@ def test_token_opens_what_it_was_asked_for_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "resource", ["https://evil.example", "/tools", "tools", f"{TOOLS}/", f"{TOOLS}#x", "HTTPS://testserver"]
+    "resource",
+    ["https://evil.example", "/tools", "tools", f"{TOOLS}/", f"{TOOLS}#x", "HTTPS://testserver", "http://[/", "//[x]/"],
 )
 def test_unknown_resource_is_refused_at_the_authorization_endpoint(app: App, signed_in: Browser, resource: str) -> None:
     answer = returned(signed_in.get(link(app, resource)))
@@ -123,7 +124,7 @@ def test_code_gives_a_token_for_a_part_and_refreshes_give_the_other_rfc8707_2_2(
     assert opens(token_request(app, form).json()["access_token"]) == {TOOLS, API}
 
 
-@pytest.mark.parametrize("beyond", [API, OWN, "https://evil.example"])
+@pytest.mark.parametrize("beyond", [API, OWN, "https://evil.example", "http://[/"])
 def test_token_request_beyond_what_was_granted_is_refused_and_burns_nothing(
     app: App, signed_in: Browser, beyond: str
 ) -> None:
