@@ -23,6 +23,7 @@ from ..statement import Slot
 from .authenticate import UNKNOWN, ClientRefused
 from .consent import changed, remember, remembered
 from .models import Client, DeviceCode
+from .purge import purge_sometimes
 
 TRIES = 5
 """How often another user code is drawn where the first is in use: 34 bits are short of unique."""
@@ -67,6 +68,7 @@ def begin(
                 raise ClientRefused(client.client_id, UNKNOWN) from error
             if not tries_left:
                 raise
+    purge_sometimes(digest(raw), now=now, using=using)
     shown = show_user_code(user_code)
     return DeviceAuthorizationResponse(
         device_code=raw,

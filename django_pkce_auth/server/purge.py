@@ -26,7 +26,7 @@ TABLES: Final = (
     Expiring(RefreshToken, holder="family"),
 )
 ONE_IN: int = 50
-"""One issuance in so many removes what expired; none where it is 0."""
+"""One issuance, or device that begins, in so many removes what expired; none where it is 0."""
 ROWS: Final = 100
 """How many rows of each table it removes: twice as many as those issuances make, so that a backlog shrinks."""
 
@@ -37,7 +37,7 @@ KEYS: Final = 20_000
 def purge_sometimes(digest: bytes, *, now: datetime, using: str) -> None:
     """After the commit of one issuance in ``ONE_IN``, remove a little; what fails is logged and harms nobody.
 
-    ``digest`` is that of the token that was issued: as good as drawn.
+    ``digest`` is that of the token or the device code that was issued: as good as drawn.
     """
     if not ONE_IN or int.from_bytes(digest[:4]) % ONE_IN:
         return

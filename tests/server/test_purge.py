@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from django_pkce_auth.client.models import ConnectAttempt
 from django_pkce_auth.management.commands import pkce_purge
+from django_pkce_auth.protocol.grant_types import DEVICE_CODE
 from django_pkce_auth.secrets import digest
 from django_pkce_auth.server import purge
 from django_pkce_auth.server.audit_entry import AuditEntry
@@ -26,6 +27,7 @@ from django_pkce_auth.server.models import (
     AccessToken,
     AuthorizationCode,
     Consent,
+    DeviceCode,
     RefreshToken,
     TokenFamily,
 )
@@ -242,6 +244,20 @@ def test_issuance_removes_a_little_of_what_expired(
     assert app.redeem(code).status_code == 200
     assert AccessToken.objects.filter(expires_at__lte=timezone.now()).count() == 10
     assert RefreshToken.objects.filter(expires_at__lte=timezone.now()).count() == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_devices_that_only_ever_begin_leave_no_heap(
+    register: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A screen that nobody signs in at asks for a new code every ten minutes, and anybody can; tokens are rarer."""
+    tv = register(client_id="tv", public=True, uris=(), grant_types=DEVICE_CODE)
+    begun = [tv.post("/oauth/device_authorization", scope="read").status_code for _ in range(4)]
+    expire(DeviceCode)
+    monkeypatch.setattr(purge, "ONE_IN", 1)
+    monkeypatch.setattr(purge, "ROWS", 3)
+    assert [*begun, tv.post("/oauth/device_authorization", scope="read").status_code] == [200] * 5
+    assert DeviceCode.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
