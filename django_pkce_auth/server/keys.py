@@ -62,8 +62,10 @@ def retire_key(key: SigningKey, *, compromised: bool = False, settings: Settings
     """Let the key sign nothing any more; it stays published until the last token that it signed has expired.
 
     ``compromised`` takes it out of the key set at once. Raises ValidationError where clients would be left without a
-    key, unless it is compromised.
+    key, unless it is compromised. One that is gone stays so: it may have been compromised.
     """
+    if key.state(now) == "gone":
+        return
     using = router.db_for_write(SigningKey)
     others = SigningKey.objects.using(using).exclude(pk=key.pk)
     if not compromised and others.signing(key.algorithm, now) is None:

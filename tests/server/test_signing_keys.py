@@ -112,6 +112,22 @@ def test_last_key_of_a_client_is_not_retired_unless_it_is_compromised() -> None:
     assert published(NOW) == set()
 
 
+@pytest.mark.parametrize("compromised", [True, False])
+def test_key_that_is_gone_is_not_published_again(compromised: bool) -> None:
+    """An administrator who retires all keys of a list but one must not bring a stolen one back with it."""
+    stolen, client = add(), Client.objects.create(client_id="x", name="x")
+    rotate()
+    now = NOW + AHEAD
+    retire_key(SigningKey.objects.get(kid=stolen.kid), compromised=True, settings=conf.settings(), now=now)
+    family = TokenFamily.objects.create(client=client, scope="read")
+    AccessToken.objects.create(digest=b"x" * 32, family=family, created_at=now, expires_at=now + LIFETIME)
+    before = SigningKey.objects.get(kid=stolen.kid)
+    retire_key(before, compromised=compromised, settings=conf.settings(), now=now + timedelta(minutes=5))
+    again = SigningKey.objects.get(kid=stolen.kid)
+    assert again.kid not in published(now + timedelta(minutes=5))
+    assert (again.published_until, again.retires_at) == (now, now)
+
+
 def test_process_keeps_its_key_for_a_minute_and_sees_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     first = add()
     clock = 1000.0
