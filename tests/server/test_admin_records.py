@@ -173,7 +173,7 @@ def test_tokens_cannot_be_looked_for(root: Browser, tokens: dict[str, Any], mode
     for term in (raw, digest(raw).hex(), digest(raw).hex()[:12]):
         page = BeautifulSoup(root.get(f"{ADMIN}/{model}/", {"q": term}).content, "html.parser")
         assert not page.select("#result_list tbody tr")
-    for lookup in ("digest", "digest__startswith", "digest__gt", "family__access_tokens__digest__gt"):
+    for lookup in ("digest", "digest__startswith", "digest__gt", "family__access_tokens__digest__gt", "pk", "pk__gt"):
         response = root.get(f"{ADMIN}/{model}/", {lookup: digest(raw).hex()})
         assert response.status_code in (302, 400)
 

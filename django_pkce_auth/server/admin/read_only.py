@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -54,7 +55,8 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Refuse to filter by digest: it would be given away, a letter at a time."""
-        return "digest" not in lookup and super().lookup_allowed(lookup, value, request)
+        parts = [self.opts.pk.name if part == "pk" else part for part in lookup.split(LOOKUP_SEP)]
+        return "digest" not in LOOKUP_SEP.join(parts) and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
