@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,21 @@ def test_mismatch_in_the_port_of_another_host_is_not_about_localhost() -> None:
     for registered in ("https://localhost/cb", "http://127.0.0.1/cb", "https://localhost.example/cb"):
         requested = registered.replace("/cb", ":70000/cb")
         assert explain_mismatch([registered], requested).endswith("they differ in the port.")
+
+
+def test_mismatch_costs_hardly_more_where_many_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers send what is compared, and each full comparison takes a millisecond and more."""
+    registered = [f"https://pr-{number}.preview.example/oauth/callback" for number in range(500)]
+    ratio, compared = SequenceMatcher.ratio, []
+
+    def counted(self: SequenceMatcher[str]) -> float:
+        compared.append(self)
+        return ratio(self)
+
+    monkeypatch.setattr(SequenceMatcher, "ratio", counted)
+    told = explain_mismatch(registered, "https://pr-321.preview.example/oauth/callback/")
+    assert "is https://pr-321.preview.example/oauth/callback; " in told
+    assert len(compared) <= 10
 
 
 def test_mismatch_says_so_where_nothing_is_registered() -> None:
