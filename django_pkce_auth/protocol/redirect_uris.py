@@ -17,6 +17,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _URI_CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+\Z")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\Z|\[[0-9a-f:.]+\]\Z")
+_OWN_MACHINE = re.compile(r"127(?:\.[0-9]{1,3}){3}\Z|.+\.localhost\Z")  # RFC 6890 §2.2.2, RFC 6761 §6.3
 _PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
 _LOOPBACK = re.compile(r"http://(?P<host>127\.0\.0\.1|\[::1\])(?::(?P<port>[0-9]{1,5}))?(?P<rest>(?:[/?].*)?)\Z")
 
@@ -67,11 +68,16 @@ def _web_problem(uri: str, scheme: str) -> str | None:
 def is_loopback(uri: str) -> bool:
     """True where the code goes to a program on the user's own machine, whose identity nobody proves."""
     parts = _split(uri)
-    return parts is not None and parts.scheme == "http" and _host_and_port(parts.netloc)[0] in LOOPBACK_HOSTS
+    if parts is None or parts.scheme not in ("http", "https"):
+        return False
+    host, _ = _host_and_port(parts.netloc)
+    return host in LOOPBACK_HOSTS or bool(_OWN_MACHINE.match(host))
 
 
 def is_claimed_https(uri: str) -> bool:
-    return uri.startswith("https://")
+    """True where the code goes to a host that is somebody's, whose certificate proves it."""
+    parts = _split(uri)
+    return parts is not None and uri.startswith("https://") and not is_loopback(uri)
 
 
 def host_of(uri: str) -> str:

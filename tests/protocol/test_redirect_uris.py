@@ -304,23 +304,36 @@ def test_loopback_match_never_leaves_the_loopback_literal(rest: str) -> None:
         (LOOP4, True),
         (LOOP6, True),
         ("http://localhost/cb", True),
-        ("https://localhost/cb", False),
-        ("https://127.0.0.1/cb", False),
+        ("https://localhost/cb", True),
+        ("https://127.0.0.1:8443/cb", True),
+        ("https://127.0.0.2/cb", True),
+        ("https://[::1]/cb", True),
+        ("https://app.localhost/cb", True),
         ("http://127.0.0.1.evil.example/cb", False),
+        ("https://127.0.0.1.evil.example/cb", False),
+        ("https://notlocalhost/cb", False),
         ("http://app.example/cb", False),
         ("com.example.app:/cb", False),
         ("http://[::1", False),
         ("", False),
     ],
 )
-def test_is_loopback_is_true_for_http_to_the_own_machine(uri: str, expected: bool) -> None:
+def test_is_loopback_is_true_for_the_own_machine(uri: str, expected: bool) -> None:
     assert is_loopback(uri) is expected
 
 
 @pytest.mark.parametrize(
-    ("uri", "expected"), [(APP, True), (LOOP4, False), ("com.example.app:/cb", False), ("https:app.example", False)]
+    ("uri", "expected"),
+    [
+        (APP, True),
+        (LOOP4, False),
+        ("com.example.app:/cb", False),
+        ("https:app.example", False),
+        ("https://localhost:8443/cb", False),
+        ("https://[::1", False),
+    ],
 )
-def test_is_claimed_https_is_true_for_https_urls(uri: str, expected: bool) -> None:
+def test_is_claimed_https_is_true_for_https_to_the_host_of_somebody(uri: str, expected: bool) -> None:
     assert is_claimed_https(uri) is expected
 
 
