@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
@@ -260,6 +261,15 @@ def test_admin_shows_rotates_and_retires(root: Browser) -> None:
     assert "rotate first" in answer
     assert root.get(f"{LIST}add/").status_code == 403
     assert root.post(f"{LIST}{key.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_admins_own_log_tells_who_rotated_and_retired_a_key(root: Browser) -> None:
+    old = add(now=timezone.now())
+    for action in ("rotate", "retire"):
+        root.post(LIST, {"action": action, "_selected_action": [old.pk]})
+    new = SigningKey.objects.exclude(pk=old.pk).get()
+    told = LogEntry.objects.order_by("pk").values_list("user__username", "object_repr", "change_message")
+    assert list(told) == [("admin", new.kid, "Made by rotation."), ("admin", old.kid, "Retired.")]
 
 
 def test_admin_lets_only_those_act_who_may(django_user_model: Any) -> None:

@@ -43,6 +43,7 @@ class SigningKeyAdmin(ReadOnlyAdmin):
             except ValidationError as error:
                 self.message_user(request, " ".join(error.messages), messages.ERROR)
                 return
+            self.log_addition(request, made, "Made by rotation.")
             shown = _("%(kid)s is published and signs %(algorithm)s from %(moment)s on.")
             facts = {"kid": made.kid, "algorithm": algorithm, "moment": f"{made.active_at:%Y-%m-%d %H:%M} UTC"}
             self.message_user(request, shown % facts, messages.SUCCESS)
@@ -55,6 +56,7 @@ class SigningKeyAdmin(ReadOnlyAdmin):
             except ValidationError as error:
                 self.message_user(request, f"{key.kid}: {' '.join(error.messages)}", messages.ERROR)
             else:
+                self.log_change(request, key, "Retired.")
                 self.message_user(request, _("%(kid)s signs nothing any more.") % {"kid": key.kid}, messages.SUCCESS)
 
     @admin.display(description=_("state"))
