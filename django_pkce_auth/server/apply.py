@@ -17,6 +17,7 @@ from .clients import (
     clean_client_id,
     clean_grant_types,
     clean_metadata,
+    clean_new_client_id,
     clean_redirect_uris,
     clean_resources,
     clean_scope,
@@ -80,7 +81,7 @@ def _apply(
     client_id: str, entry: Mapping[str, Any], settings: Settings, environ: Mapping[str, str], now: datetime
 ) -> str:
     found = next((row for row in Client.objects.filter(client_id=client_id) if row.client_id == client_id), None)
-    client = found or Client(client_id=client_id, name=client_id)
+    client = found or Client(client_id=clean_new_client_id(client_id), name=client_id)
     if found and entry.get("type", client.type) != client.type:
         raise ValidationError("the type of a client can't be changed; register another one.")
     before = None if found is None else _state(client)

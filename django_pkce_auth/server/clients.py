@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import router, transaction
+from django.db import models, router, transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
@@ -20,6 +21,7 @@ from ..protocol.redirect_uris import problem
 from ..protocol.scopes import is_scope_token
 from ..resource_registry import ResourceRegistry, absolute_identifier
 from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generate
+from ..statement import plain_field
 from .models import Client, ClientSecret, RedirectURI
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
@@ -37,6 +39,27 @@ def clean_client_id(client_id: str) -> str:
     if not _VISIBLE.match(client_id) or ":" in client_id:
         raise ValidationError(_("A client ID is printable ASCII without spaces and colons."))
     return client_id
+
+
+def clean_new_client_id(client_id: str) -> str:
+    """Return the identifier if a new client may have it; raises ValidationError also for what may be a user's key.
+
+    A client's own token names it as ``sub``, and an API elsewhere may take that for the user (OAuth 2.1 §7.4).
+    """
+    if _may_be_a_user(clean_client_id(client_id)):
+        raise ValidationError(_("A client ID must not be what the key of a user is, or may become; add a letter."))
+    return client_id
+
+
+def _may_be_a_user(client_id: str) -> bool:
+    users = get_user_model()
+    key = plain_field(users._meta.pk)
+    try:
+        if isinstance(key, models.IntegerField | models.UUIDField):
+            return str(key.to_python(client_id)) == client_id
+        return bool(users._base_manager.filter(pk=client_id).exists())
+    except (ValidationError, ValueError, TypeError):
+        return False
 
 
 def set_redirect_uris(client: Client, uris: Iterable[str]) -> None:

@@ -166,6 +166,7 @@ def test_client_id_is_generated_where_none_is_chosen(root: Browser) -> None:
         ("client_id", "print:app", "without spaces and colons"),
         ("client_id", "dr\u00fccken", "without spaces and colons"),
         ("client_id", "x" * 201, "at most 200 characters"),
+        ("client_id", "31", "key of a user"),
         ("client_uri", "javascript:alert(1)", "valid URL"),
         ("policy_uri", "http://print.example/policy", "valid URL"),
         ("name", "", "required"),

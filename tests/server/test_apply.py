@@ -101,6 +101,7 @@ def test_new_secret_in_the_environment_is_added_beside_the_old(tmp_path: Path, m
         ("", "[[client]] tables"),
         ('[[client]]\nname = "x"', "has no client_id"),
         ('[[client]]\nclient_id = "a b"', "without spaces"),
+        ('[[client]]\nclient_id = "7"', "key of a user"),
         ('[[client]]\nclient_id = "a"\nredirect_uri = []', "did you mean redirect_uris?"),
         ('[[client]]\nclient_id = "a"\nscopes = "read"', "must be a list of strings"),
         ('[[client]]\nclient_id = "a"\nscopes = [1]', "must be a list of strings"),
@@ -175,3 +176,9 @@ def test_type_of_a_client_can_not_be_changed(tmp_path: Path) -> None:
 def test_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can't be read"):
         call_command("pkce_client", "apply", str(tmp_path / "none.toml"))
+
+
+def test_client_whose_id_may_be_a_users_key_from_before_is_changed_as_ever(tmp_path: Path) -> None:
+    Client.objects.create(client_id="7", name="Seven")
+    apply(tmp_path, '[[client]]\nclient_id = "7"\nname = "Seven of nine"')
+    assert Client.objects.get().name == "Seven of nine"

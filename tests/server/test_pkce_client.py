@@ -10,11 +10,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
+from django.db import models
 from django.test import Client as Browser
 
 from django_pkce_auth.protocol.grant_types import DEVICE_CODE
 from django_pkce_auth.secrets import digest, fingerprint
+from django_pkce_auth.server import clients
 from django_pkce_auth.server.models import Client, ClientSecret
 from tests.four_steps import REDIRECT_URI, VERIFIER, App, approve, bearer
 
@@ -45,6 +48,24 @@ def test_create_prints_the_secret_once_and_it_works(run: Run, signed_in: Browser
     assert secret not in run("list", "--json")
     app = App(Client.objects.get(), secret)
     assert app.redeem(approve(signed_in, app.link())["code"]).status_code == 200
+
+
+@pytest.mark.parametrize("client_id", ["1", "990001"])
+def test_client_id_that_is_or_may_become_a_users_key_is_refused_oauth21_7_4(run: Run, client_id: str) -> None:
+    """Its own signed token says sub=1, which another API may take for user 1."""
+    with pytest.raises(CommandError, match="key of a user"):
+        run("create", "Photo App", "--client-id", client_id)
+    assert not Client.objects.exists()
+    run("create", "Photo App", "--client-id", f"0{client_id}")
+
+
+def test_client_id_is_refused_where_keys_are_texts_if_a_user_has_it(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "plain_field", lambda field: models.CharField())
+    assert clients.clean_new_client_id("photo-app") == "photo-app"
+    with pytest.raises(ValidationError, match="key of a user"):
+        clients.clean_new_client_id(str(alice.pk))
 
 
 def test_create_as_json_is_all_that_a_program_needs(run: Run) -> None:

@@ -21,8 +21,8 @@ from ...server.apply import apply_clients
 from ...server.clients import (
     add_redirect_uri,
     add_secret,
-    clean_client_id,
     clean_grant_types,
+    clean_new_client_id,
     clean_redirect_uris,
     clean_resources,
     clean_scope,
@@ -122,7 +122,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{UNCHANGED[action]}; nothing was changed.")
 
     def _create(self, options: dict[str, Any]) -> dict[str, Any]:
-        public, client_id = options["public"], clean_client_id(options["client_id"] or generate_client_id())
+        public, client_id = options["public"], clean_new_client_id(options["client_id"] or generate_client_id())
         uris = clean_redirect_uris(options["redirect_uri"], public=public)
         if Client.objects.filter(client_id=client_id).exists():
             raise CommandError(f"There is a client {client_id} already; choose another --client-id.")

@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from ... import conf
 from ...protocol.grant_types import DEVICE_CODE
 from ..clients import (
-    clean_client_id,
     clean_grant_types,
     clean_metadata,
+    clean_new_client_id,
     clean_redirect_uris,
     clean_resources,
     clean_scope,
@@ -131,7 +131,8 @@ class ClientForm(ModelForm):
         return bool(self.cleaned_data.get("type", self.instance.type) == Client.Type.PUBLIC)
 
     def clean_client_id(self) -> str:
-        return clean_client_id(self.cleaned_data["client_id"])
+        # Only of a new one: that of another can't be changed.
+        return clean_new_client_id(self.cleaned_data["client_id"])
 
     def clean_redirect_uris(self) -> list[str]:
         return clean_redirect_uris(self.cleaned_data["redirect_uris"], public=self._is_public)
