@@ -13,11 +13,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection as database
 from django.utils import timezone
 
+from django_pkce_auth.client import refresh
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.client.rotate import rotate_all
 from django_pkce_auth.management import progress
 from django_pkce_auth.transport import Answer
-from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_URL, Acme, error
+from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_URL, TOKENS, Acme, as_json, error
 
 
 def run(*arguments: Any) -> str:
@@ -59,6 +60,61 @@ def test_refresh_goes_on_behind_a_provider_that_left_the_settings(alice: Any, ac
     assert run("pkce_refresh", "--due") == "1 refreshed, 0 need their user to reconnect, 1 could not be reached."
     due.refresh_from_db()
     assert due.raw_access_token == ACCESS_TOKEN
+
+
+def test_refresh_ahead_of_time_stores_the_end_that_the_provider_said(alice: Any, acme: Acme) -> None:
+    due = add(alice, subject="1", minutes=9)
+    run("pkce_refresh", "--due", "--within", "600")
+    due.refresh_from_db()
+    lasting = due.access_token_expires_at - timezone.now()
+    assert timedelta(minutes=59) < lasting <= timedelta(hours=1)
+    assert due.updated_at <= timezone.now()
+
+
+def test_refresh_ahead_of_time_leaves_a_refresh_under_way_to_its_process(
+    alice: Any, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked twice with the same refresh token, a provider that rotates takes the second for a thief."""
+    due = add(alice, subject="1", minutes=2)
+    row = Connection.objects.filter(pk=due.pk)
+    row.update(refresh_claimed_until=timezone.now() + refresh.CLAIM)
+    end = timezone.now() + timedelta(hours=1)
+    theirs = {"raw_access_token": "theirs", "access_token_expires_at": end, "refresh_claimed_until": None}
+    monkeypatch.setattr(refresh.time, "sleep", lambda _: row.update(**theirs))
+    assert run("pkce_refresh", "--due", "--within", "600").startswith("1 refreshed")
+    assert acme.asked() == []
+
+
+def test_refresh_ahead_of_time_that_is_killed_keeps_nobody_out_for_long(alice: Any, acme: Acme) -> None:
+    due = add(alice, subject="1", minutes=2)
+    claims: list[Any] = []
+
+    def answer(_: Any) -> Answer:
+        claims.append(Connection.objects.get().refresh_claimed_until)
+        return Answer(503, b"")
+
+    acme.answers[TOKEN_URL] = answer
+    assert "1 could not be reached" in run("pkce_refresh", "--due", "--within", "86400")
+    assert claims[0] <= timezone.now() + refresh.CLAIM
+    due.refresh_from_db()
+    assert due.raw_access_token == "old"
+
+
+def test_refresh_leaves_alone_what_another_process_refreshed_since_it_began(
+    alice: Any, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = (add(alice, subject=subject, minutes=minutes) for subject, minutes in (("1", -2), ("2", -1)))
+
+    def answer(_: Any) -> Answer:
+        end = timezone.now() + timedelta(hours=1)
+        Connection.objects.filter(pk=second.pk).update(raw_access_token="theirs", access_token_expires_at=end)
+        return as_json(TOKENS)
+
+    acme.answers[TOKEN_URL] = answer
+    run("pkce_refresh", "--due")
+    assert len(acme.asked()) == 1
+    second.refresh_from_db()
+    assert second.raw_access_token == "theirs"
 
 
 class Terminal(StringIO):
