@@ -81,7 +81,9 @@ def note_use(connection: Connection, *, now: datetime) -> None:
     if last is None or last < now - USE_INTERVAL:
         connection.last_used_at = now
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_INTERVAL)
-        _rows().filter(stale, pk=connection.pk).update(last_used_at=now)
+        note = partial(_rows().filter(stale, pk=connection.pk).update, last_used_at=now)
+        # Within the caller's transaction it would lock the row to its end, and a refresh could no longer be apart.
+        transaction.on_commit(note, using=router.db_for_write(Connection), robust=True)
 
 
 def _fresh(connection: Connection, now: datetime, rejected: str) -> str:

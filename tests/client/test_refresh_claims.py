@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import TestCase
 from django.utils import timezone
 
 from django_pkce_auth.client import refresh
@@ -192,6 +193,12 @@ def test_tokens_that_came_while_a_verdict_was_made_are_used(due: Connection, mon
     assert due.access_token() == "newer"
 
 
+def note(connection: Connection, *, now: Any) -> None:
+    """Note a use, and commit it as if no test were around it."""
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        note_use(connection, now=now)
+
+
 class TestUse:
     def noted(self, connection: Connection, **ago: float) -> bool:
         """Whether a use is noted where the last one was so long ago."""
@@ -199,7 +206,7 @@ class TestUse:
         last = now - timedelta(**ago)
         Connection.objects.filter(pk=connection.pk).update(last_used_at=last)
         seen = Connection.objects.get(pk=connection.pk)
-        note_use(seen, now=now)
+        note(seen, now=now)
         stored = Connection.objects.get(pk=connection.pk).last_used_at
         assert seen.last_used_at == stored in (now, last)
         return stored == now
@@ -210,7 +217,7 @@ class TestUse:
         assert self.noted(connection, minutes=5, microseconds=1)
         just_noted = Connection.objects.get()
         with django_assert_num_queries(0):
-            note_use(just_noted, now=timezone.now())
+            note(just_noted, now=timezone.now())
 
     def test_is_noted_on_its_own_row(self, connection: Connection, neighbour: Callable[[], dict[str, Any]]) -> None:
         before = neighbour()
@@ -221,7 +228,7 @@ class TestUse:
         now = timezone.now()
         stale = Connection.objects.get()
         Connection.objects.update(last_used_at=now)
-        note_use(stale, now=now - timedelta(seconds=1))
+        note(stale, now=now - timedelta(seconds=1))
         assert Connection.objects.get().last_used_at == now
-        note_use(stale, now=now + USE_INTERVAL - timedelta(microseconds=1))
+        note(stale, now=now + USE_INTERVAL - timedelta(microseconds=1))
         assert Connection.objects.get().last_used_at == now

@@ -7,13 +7,16 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
+from django_pkce_auth.client.api import ConnectionAuth
 from django_pkce_auth.client.errors import ReconnectRequired
 from django_pkce_auth.client.models import Connection
+from django_pkce_auth.client.refresh import note_use
 from tests.client.acme import REFRESH_TOKEN, TOKEN_URL, Acme, error
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,6 +62,31 @@ def test_refresh_outlives_a_rollback(row_locks: None, due: Connection, acme: Acm
     assert stored.raw_refresh_token == NEW_REFRESH
     assert stored.access_token() == NEW_ACCESS
     assert len(acme.asked()) == 1
+
+
+@pytest.mark.concurrency
+def test_refresh_behind_a_call_of_the_api_outlives_a_rollback(row_locks: None, due: Connection, acme: Acme) -> None:
+    """Every call notes that the connection is used, and may be followed by one that is answered with 401."""
+    Connection.objects.update(access_token_expires_at=timezone.now() + timedelta(hours=1))
+
+    def call_twice() -> None:
+        connection = Connection.objects.get()
+        auth = ConnectionAuth(connection, origin="https://acme.example", transport=acme)
+        request = httpx2.Request("GET", "https://acme.example/api/photos")
+        assert auth._token(request) == "old"
+        assert auth._token(request, rejected="old") == NEW_ACCESS
+
+    rolled_back(call_twice)
+    assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
+
+
+def test_use_in_a_transaction_is_noted_when_that_is_committed(due: Connection) -> None:
+    now = timezone.now()
+    with transaction.atomic():
+        note_use(due, now=now)
+        assert due.last_used_at == now
+        assert Connection.objects.get().last_used_at is None
+    assert Connection.objects.get().last_used_at == now
 
 
 @pytest.mark.concurrency
