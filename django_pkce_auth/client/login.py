@@ -7,8 +7,11 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import login as django_login
+from django.contrib.auth.backends import BaseBackend
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from . import connections
@@ -39,8 +42,19 @@ def log_in(request: HttpRequest, completed: Completed, *, policy: ClientPolicy, 
         connection = _connection(request, completed, policy, now)
     if not request.user.is_authenticated:
         # Rotates the session's key, so that a session planted before the log-in is worth nothing after it.
-        django_login(request, connection.user, backend=django_settings.AUTHENTICATION_BACKENDS[0])
+        django_login(request, connection.user, backend=_backend())
     return connection
+
+
+def _backend() -> str:
+    """Return the first backend that gives its users back to each request; some only watch log-ins, or take tokens.
+
+    Not by asking it for the user, who may not have reached a replica yet.
+    """
+    for path in django_settings.AUTHENTICATION_BACKENDS:
+        if getattr(import_string(path), "get_user", BaseBackend.get_user) is not BaseBackend.get_user:
+            return path
+    raise ImproperlyConfigured("No backend of AUTHENTICATION_BACKENDS gives back who logged in.")
 
 
 def _connection(request: HttpRequest, completed: Completed, policy: ClientPolicy, now: datetime) -> Connection:

@@ -36,6 +36,3 @@ class BearerBackend(BaseBackend):
             return None
         user.oauth = grant
         return user
-
-    def get_user(self, user_id: Any) -> None:
-        return None

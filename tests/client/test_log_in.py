@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError
 from django.test import Client as Browser
 
@@ -308,6 +309,32 @@ def test_first_of_several_backends_is_named_in_the_session(db: None, settings: A
     settings.AUTHENTICATION_BACKENDS = [model, "django.contrib.auth.backends.RemoteUserBackend"]
     log_in(browser := Browser())
     assert browser.session["_auth_user_backend"] == model
+
+
+class OnlyWatches:
+    """A backend that counts failures and names nobody, as brakes do that want to stand first."""
+
+    def authenticate(self, request: Any, **credentials: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "first", ["tests.client.test_log_in.OnlyWatches", "django_pkce_auth.resource.backends.BearerBackend"]
+)
+def test_backend_that_gives_nobody_back_is_not_named_in_the_session(db: None, settings: Any, first: str) -> None:
+    model = "django.contrib.auth.backends.ModelBackend"
+    settings.AUTHENTICATION_BACKENDS = [first, model]
+    log_in(browser := Browser())
+    assert browser.session["_auth_user_backend"] == model
+    assert browser.get("/connect/").status_code == 200
+
+
+def test_project_without_such_a_backend_is_told(db: None, settings: Any) -> None:
+    settings.AUTHENTICATION_BACKENDS = ["tests.client.test_log_in.OnlyWatches"]
+    browser = Browser()
+    with pytest.raises(ImproperlyConfigured, match="AUTHENTICATION_BACKENDS"):
+        log_in(browser)
+    assert who(browser) is None
 
 
 def test_account_is_found_together_with_its_user(
