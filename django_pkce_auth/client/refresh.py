@@ -40,6 +40,8 @@ BACKOFF_SECONDS = (0.2, 0.8)
 PATIENCE_SECONDS = 4.0
 """No new try begins later than this; with the deadline of the last one it stays within the claim."""
 USE_INTERVAL = timedelta(minutes=5)
+DEAD = frozenset({"invalid_grant", "bad_refresh_token", "invalid_refresh_token"})
+"""What is said of a refresh token that is worth nothing any more (RFC 6749 §5.2), and by GitHub and Slack instead."""
 
 
 def access_token(connection: Connection, *, transport: Transport | None, now: datetime, rejected: str = "") -> str:
@@ -150,7 +152,7 @@ def _ask(connection: Connection, provider: Provider, transport: Transport, now: 
     try:
         return _patiently(provider, RefreshTokenRequest(connection.raw_refresh_token), transport)
     except ProviderRefused as error:
-        if error.error != "invalid_grant":
+        if error.error not in DEAD:
             raise ProviderUnavailable(f"{connection.provider} refused the refresh: {error}") from None
     if not _break(connection, now):
         return None

@@ -136,6 +136,15 @@ def test_invalid_grant_at_a_refresh_needs_the_user(hostile: Hostile, signed_in: 
     assert len(hostile.asked) == before
 
 
+@pytest.mark.parametrize("code", ["bad_refresh_token", "invalid_refresh_token"])
+def test_own_words_for_a_dead_refresh_token_need_the_user(hostile: Hostile, code: str) -> None:
+    """GitHub's and Slack's, both with 200."""
+    hostile.answers["/token"] = sends(as_json({"ok": False, "error": code}))
+    with pytest.raises(ReconnectRequired):
+        stored().access_token()
+    assert stored().status == "needs_reconnect"
+
+
 def test_disconnect_from_one_who_does_not_answer(hostile: Hostile, signed_in: Browser, log: Any) -> None:
     hostile.answers["/revoke"] = gone
     page = signed_in.post("/connect/", {"connection": stored().pk}).content.decode()
