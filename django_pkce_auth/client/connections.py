@@ -12,7 +12,7 @@ from ..secrets import digest
 from ..signals import connection_made, send_after_commit
 from .errors import ConnectError
 from .flow import Completed, expires_at, granted_scope
-from .models import Connection
+from .models import OF_TOKENS, Connection
 from .policy import Account
 from .providers import Provider
 
@@ -80,9 +80,13 @@ def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connec
     # A provider that gives no new refresh token at a repeated consent leaves the old one in force.
     connection.raw_refresh_token = tokens.refresh_token or connection.raw_refresh_token
     connection.access_token_expires_at = expires_at(tokens, now)
-    connection.save(using=using)
+    connection.save(using=using, update_fields=None if created else _STORED)
     send_after_commit(connection_made, sender=Connection, using=using, connection=connection, created=created)
     return connection
+
+
+_STORED = ["issuer", "subject", "account_digest", "label", "picture_url", *OF_TOKENS]
+"""The columns of a row that is connected again; what the project keeps on it is its own."""
 
 
 def _existing(completed: Completed, user: Any, using: str) -> Connection | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import models
+from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -105,6 +106,12 @@ class ConnectionQuerySet(PrimaryQuerySet):
         return ending.exclude(raw_refresh_token="").order_by("access_token_expires_at")
 
 
+OF_TOKENS = frozenset(
+    {"raw_access_token", "raw_refresh_token", "access_token_expires_at", "scope", "status", "updated_at"}
+)
+"""What one refresh stores at once, and ``updated_at`` is the version of."""
+
+
 class Connection(PrimaryModel):
     """A user's account at a provider, and the tokens to call its API with."""
 
@@ -140,6 +147,29 @@ class Connection(PrimaryModel):
 
     def __str__(self) -> str:
         return f"{self.provider} · {self.account_name or self.pk}"
+
+    def save(
+        self,
+        *,
+        force_insert: Any = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Like Django's, but a row that is saved whole keeps the tokens that were stored since it was read.
+
+        Those that the instance has were replaced at the provider, and are worth nothing. Raises ``DatabaseError`` where
+        the row was removed: what a user disconnected does not come back.
+        """
+        if self._state.adding or self.pk is None or force_insert or update_fields is not None:
+            super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
+            return
+        using = using or router.db_for_write(type(self), instance=self)
+        read = {field.name for field in self._meta.concrete_fields if field.attname not in self.get_deferred_fields()}
+        with transaction.atomic(using=using):
+            super().save(using=using, update_fields=read - OF_TOKENS - {"id", "refresh_claimed_until"})
+            as_read = Connection.objects.using(using).filter(pk=self.pk, updated_at__lte=self.updated_at)
+            as_read.update(**{name: getattr(self, name) for name in read & OF_TOKENS})
 
     @property
     def account_name(self) -> str:
