@@ -49,26 +49,35 @@ class ConnectionAuth(httpx2.Auth):
         self.transport = transport
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response]:
-        token = self._token(request)
-        response = yield _carrying(request, token)
+        response = yield self._carrying(request)
         if response.status_code == 401:
-            response = yield _carrying(request, self._token(request, rejected=token))
+            response = yield self._carrying(request, again=True)
         self._check_scope(response)
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        token = await sync_to_async(self._token)(request)
-        response = yield _carrying(request, token)
+        response = yield await sync_to_async(self._carrying)(request)
         if response.status_code == 401:
-            response = yield _carrying(request, await sync_to_async(self._token)(request, rejected=token))
+            response = yield await sync_to_async(self._carrying)(request, again=True)
         self._check_scope(response)
 
-    def _token(self, request: httpx2.Request, *, rejected: str = "") -> str:
+    def _carrying(self, request: httpx2.Request, *, again: bool = False) -> httpx2.Request:
+        """Return the request with a valid token; ``again`` with another one than it has.
+
+        No variable holds the token, as reports of errors show those.
+        """
         if checked_origin(str(request.url)) != self.origin:
             raise ForeignOrigin(f"The connection's token is for {self.origin} and is not sent anywhere else.")
         now = timezone.now()
-        token = access_token(self.connection, transport=self.transport, now=now, rejected=rejected)
+        request.headers["Authorization"] = bearer.encode(
+            access_token(
+                self.connection,
+                transport=self.transport,
+                now=now,
+                rejected=request.headers["Authorization"].removeprefix(bearer.encode("")) if again else "",
+            )
+        )
         note_use(self.connection, now=now)
-        return token
+        return request
 
     def _check_scope(self, response: httpx2.Response) -> None:
         challenge = response.headers.get("WWW-Authenticate", "")
@@ -76,11 +85,6 @@ class ConnectionAuth(httpx2.Auth):
             wanted = _SCOPE.search(challenge)
             scopes = parse_scope(wanted[1]) if wanted else ()
             raise InsufficientScope(tuple(scope for scope in scopes if scope not in self.connection.scopes))
-
-
-def _carrying(request: httpx2.Request, token: str) -> httpx2.Request:
-    request.headers["Authorization"] = bearer.encode(token)
-    return request
 
 
 class PublicOnly(httpx2.HTTPTransport):

@@ -24,7 +24,7 @@ from ..signals import connection_broken, connection_refreshed, send_after_commit
 from ..transport import Transport
 from .apart import apart
 from .disconnect import revoke
-from .errors import ProviderRefused, ProviderUnavailable, ReconnectRequired
+from .errors import ConnectError, ProviderRefused, ProviderUnavailable, ReconnectRequired
 from .flow import expires_at, granted_scope
 from .models import Connection
 from .providers import Provider, get_provider
@@ -52,7 +52,12 @@ def access_token(connection: Connection, *, transport: Transport | None, now: da
     if connection.status == Connection.Status.ACTIVE and (token := _fresh(connection, now, rejected)):
         return token
     work = partial(_renewed, connection, transport, now, rejected)
-    return apart(connection, work) or work()
+    try:
+        return apart(connection, work) or work()
+    except ConnectError as error:
+        # The text says all. Reports of errors show what functions hold as well, and here and below those are tokens.
+        del work, rejected
+        raise error.with_traceback(None) from None
 
 
 def _renewed(connection: Connection, transport: Transport | None, now: datetime, rejected: str) -> str:

@@ -73,8 +73,8 @@ def test_refresh_behind_a_call_of_the_api_outlives_a_rollback(row_locks: None, d
         connection = Connection.objects.get()
         auth = ConnectionAuth(connection, origin="https://acme.example", transport=acme)
         request = httpx2.Request("GET", "https://acme.example/api/photos")
-        assert auth._token(request) == "old"
-        assert auth._token(request, rejected="old") == NEW_ACCESS
+        assert auth._carrying(request).headers["Authorization"] == "Bearer old"
+        assert auth._carrying(request, again=True).headers["Authorization"] == f"Bearer {NEW_ACCESS}"
 
     rolled_back(call_twice)
     assert Connection.objects.get().raw_refresh_token == NEW_REFRESH

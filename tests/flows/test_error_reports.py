@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx2
 import pytest
+from django.conf import settings
 from django.core.signals import got_request_exception
 from django.test import Client as Browser
-from django.views.debug import get_exception_reporter_class
+from django.test import override_settings
+from django.utils import timezone
+from django.views.debug import ExceptionReporter, get_exception_reporter_class
 
+from django_pkce_auth.client import refresh
+from django_pkce_auth.client.api import ConnectionAuth
+from django_pkce_auth.client.errors import ConnectError
+from django_pkce_auth.client.models import Connection
+from django_pkce_auth.protocol.client_authentication import ClientCredentials
+from django_pkce_auth.testing import fake_provider
+from django_pkce_auth.testing.provider import CLIENT_ID, CLIENT_SECRET
 from tests.four_steps import REDIRECT_URI, VERIFIER, App, bearer
 
+ACCESS, REFRESH = "theirs-access-token-0123456789", "theirs-refresh-token-0123456789"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -94,3 +108,44 @@ def test_report_of_a_fault_in_the_bearer_check_shows_no_token(tokens: Any, repor
     assert browser.get(path, headers=bearer(tokens["access_token"])).status_code == 500
     assert found
     assert not any(tokens["access_token"] in report for report in found)
+
+
+class TestProjectThatCatchesNoneOfOurErrors:
+    """Its own views and tasks call us, and what they let through is reported with the variables of our functions."""
+
+    def report(self, work: Callable[[], object]) -> str:
+        try:
+            work()
+        except ConnectError:
+            reporter = ExceptionReporter(None, *sys.exc_info(), is_email=True)
+            return f"{reporter.get_traceback_text()}{reporter.get_traceback_html()}"
+        raise AssertionError("nothing was raised")
+
+    @pytest.mark.parametrize("answer", [b"nonsense", b'{"error": "invalid_grant"}', b'{"error": "invalid_client"}'])
+    @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+    def test_report_shows_no_token_of_the_provider(
+        self, alice: Any, answer: bytes, method: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(refresh, "BACKOFF_SECONDS", ())
+        connection = Connection.objects.create(
+            user=alice,
+            provider="fake",
+            raw_access_token=ACCESS,
+            raw_refresh_token=REFRESH,
+            access_token_expires_at=timezone.now() - timedelta(seconds=1),
+        )
+        with fake_provider() as provider:
+            changed = {"PROVIDERS": {"fake": provider.settings | {"client_authentication": method}}}
+            with override_settings(PKCE_AUTH=settings.PKCE_AUTH | changed):
+                provider.answer_next(answer)
+                reports = [self.report(connection.access_token)]
+                Connection.objects.update(status="active")
+                request = httpx2.Request("GET", f"{provider.issuer}/api/", headers=bearer(ACCESS))
+                auth = ConnectionAuth(Connection.objects.get(), origin=provider.issuer)
+                provider.answer_next(answer)
+                reports.append(self.report(lambda: auth._carrying(request, again=True)))
+        basic = ClientCredentials(CLIENT_ID, CLIENT_SECRET, method).header().removeprefix("Basic ")
+        for report in reports:
+            assert "Connect" in report
+            for secret in (ACCESS, REFRESH, CLIENT_SECRET, basic):
+                assert secret not in report
