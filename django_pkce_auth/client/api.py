@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from ..deadline import resolve
 from ..protocol import bearer
+from ..protocol.errors import OAuthError
 from ..protocol.scopes import parse_scope
 from ..provider_settings import ProviderSettings
 from ..transport import DEADLINE_SECONDS, Transport, TransportError, checked_origin
@@ -65,7 +66,7 @@ class ConnectionAuth(httpx2.Auth):
 
         No variable holds the token, as reports of errors show those.
         """
-        if checked_origin(str(request.url)) != self.origin:
+        if _origin(request.url) != self.origin:
             raise ForeignOrigin(f"The connection's token is for {self.origin} and is not sent anywhere else.")
         now = timezone.now()
         request.headers["Authorization"] = bearer.encode(
@@ -83,8 +84,16 @@ class ConnectionAuth(httpx2.Auth):
         challenge = response.headers.get("WWW-Authenticate", "")
         if response.status_code == 403 and _INSUFFICIENT.search(challenge):
             wanted = _SCOPE.search(challenge)
-            scopes = parse_scope(wanted[1]) if wanted else ()
+            try:
+                scopes = parse_scope(wanted[1]) if wanted else ()
+            except OAuthError:
+                scopes = ()
             raise InsufficientScope(tuple(scope for scope in scopes if scope not in self.connection.scopes))
+
+
+def _origin(url: httpx2.URL) -> str:
+    """Return where a request goes, as the library that sends it reads the address: two readings could differ."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 class PublicOnly(httpx2.HTTPTransport):
@@ -116,7 +125,7 @@ def _public_addresses(request: httpx2.Request) -> list[str]:
             raise httpcore2.ConnectError("The address is not https.")
         seconds = request.extensions.get("timeout", {}).get("connect")
         end = time.monotonic() + (DEADLINE_SECONDS if seconds is None else seconds)
-        return resolve(url.host, url.port or 443, public_only=True, end=end)
+        return resolve(_host(url), url.port or 443, public_only=True, end=end)
     except httpcore2.ConnectTimeout as error:
         raise httpx2.ConnectTimeout(str(error), request=request) from None
     except httpcore2.ConnectError as error:
@@ -130,8 +139,13 @@ def _at(address: str, request: httpx2.Request) -> httpx2.Request:
         request.url.copy_with(host=address),
         headers=request.headers,
         stream=request.stream,
-        extensions={**request.extensions, "sni_hostname": request.url.host},
+        extensions={**request.extensions, "sni_hostname": _host(request.url)},
     )
+
+
+def _host(url: httpx2.URL) -> str:
+    """Return the host's name as the DNS knows it: for others Python's rules of 2003 lead to other names (ß is ss)."""
+    return url.raw_host.decode("ascii")
 
 
 def client_options(
@@ -145,12 +159,12 @@ def client_options(
             "the token is sent to that origin only."
         )
     try:
-        origin = checked_origin(base_url, public_only=entry.from_admin)
+        checked_origin(base_url, public_only=entry.from_admin)
     except TransportError as error:
         raise ConnectError(str(error)) from None
     return {
         "base_url": base_url,
-        "auth": ConnectionAuth(connection, origin=origin, transport=transport),
+        "auth": ConnectionAuth(connection, origin=_origin(httpx2.URL(base_url)), transport=transport),
         "follow_redirects": False,
         "trust_env": False,
     }

@@ -118,6 +118,27 @@ def test_missing_scope_is_named_rfc6750_3_1(connection: Connection, api: Api) ->
     assert refused.value.missing == ("write", "admin")
 
 
+@pytest.mark.parametrize("scope", ["r\xe9ad", "x" * 101, " ".join(map(str, range(101)))])
+def test_missing_scope_that_can_not_be_read_is_not_named(scope: str, connection: Connection, api: Api) -> None:
+    api.answers = [(403, {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'})]
+    with connection.client() as client, pytest.raises(InsufficientScope) as refused:
+        client.get("photos")
+    assert refused.value.missing == ()
+
+
+@pytest.mark.parametrize("path", ["photos?q=a|b", 'photos?q={"of":"me"}', "photos^1", "photos?f[of]=me"])
+def test_address_that_is_sent_as_it_is_carries_the_token(path: str, connection: Connection, api: Api) -> None:
+    with connection.client() as client:
+        assert client.get(path).status_code == 200
+    assert api.seen[0][1] == f"Bearer {ACCESS_TOKEN}"
+
+
+def test_origin_of_the_settings_may_be_written_in_any_way(connection: Connection, api: Api, pkce_auth: Any) -> None:
+    pkce_auth.provider(api_base_url=f"{api.origin.replace('127.0.0.1', 'LocalHost')}/v1/")
+    with connection.client() as client:
+        assert client.get("photos").status_code == 200
+
+
 def test_other_refusals_are_the_callers_to_read(connection: Connection, api: Api) -> None:
     api.answers = [(403, {})]
     with connection.client() as client:

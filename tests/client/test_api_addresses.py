@@ -153,6 +153,16 @@ def test_proxy_is_no_way_around_it(
     assert listener[1] == []
 
 
+@both_clients
+def test_international_name_is_looked_up_as_it_is_registered(
+    get: Callable[..., httpx2.Response], beta: Any, names: dict[str, list[str]]
+) -> None:
+    """Under the rules of 2003 the name would be strasse.example, which may be anybody's."""
+    names["xn--strae-oqa.example"] = ["10.0.0.1"]
+    with pytest.raises(httpx2.ConnectError, match="not public"):
+        get(beta("https://xn--strae-oqa.example/"))
+
+
 def certificate(directory: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
