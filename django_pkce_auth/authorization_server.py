@@ -53,7 +53,8 @@ def parse_authorization_server(entry: object) -> AuthorizationServer | None:
     for key in KEYS:
         if key != "cache_seconds" and not isinstance(entry.get(key, ""), str):
             raise ImproperlyConfigured(f"{where}[{key!r}] is a {type(entry[key]).__name__}, not a string.")
-    if not entry.get("issuer") or (fault := issuer_fault(entry["issuer"])):
+    # Other servers may have a slash at the end of their names, which is then part of it.
+    if not entry.get("issuer") or (fault := issuer_fault(entry["issuer"].removesuffix("/"))):
         raise ImproperlyConfigured(f"{where}['issuer'] {fault if entry.get('issuer') else 'is missing'}.")
     for key in ("issuer", "jwks_url", "introspection_url"):
         _check_url(f"{where}[{key!r}]", entry.get(key, ""))

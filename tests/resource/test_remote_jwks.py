@@ -32,8 +32,8 @@ def remote(issuer: Issuer) -> Iterator[None]:
         yield
 
 
-def use(issuer: Issuer, **more: Any) -> Any:
-    entry = issuer.settings | more
+def use(server: Issuer, **more: Any) -> Any:
+    entry = server.settings | more
     return override_settings(PKCE_AUTH=django_settings.PKCE_AUTH | {"AUTHORIZATION_SERVER": entry})
 
 
@@ -84,6 +84,22 @@ def test_address_of_the_keys_can_be_named(issuer: Issuer) -> None:
     with use(issuer, jwks_url=f"{issuer.url}/jwks"):
         assert call(issuer.sign()).status_code == 200
     assert issuer.asked == ["/jwks"]
+
+
+def test_issuer_may_end_in_a_slash_as_those_of_other_products_do_rfc8414_2(issuer: Issuer) -> None:
+    name = f"{issuer.url}/"
+    document = {
+        "issuer": name,
+        "authorization_endpoint": f"{name}authorize",
+        "token_endpoint": f"{name}token",
+        "jwks_uri": f"{name}jwks",
+    }
+    issuer.answers["/.well-known/oauth-authorization-server"] = 200, document
+    with use(issuer, issuer=name):
+        assert call(issuer.sign(iss=name)).status_code == 200
+        assert refused(issuer.sign())
+    discovery._documents.clear()
+    assert call(issuer.sign(iss=name)).status_code == 503
 
 
 @pytest.mark.parametrize(
