@@ -7,6 +7,7 @@ rollback (an exception in a view under ``ATOMIC_REQUESTS``) would leave a token 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -17,6 +18,9 @@ from django.db import connections as databases
 from .models import Connection
 
 logger = logging.getLogger("django_pkce_auth.client")
+
+PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.0)
+"""Before a locked row is looked at again: other requests hold it for a moment, the caller's transaction to its end."""
 
 Result = TypeVar("Result")
 
@@ -47,8 +51,11 @@ def _work(pk: int, using: str, work: Callable[[], Result]) -> Result | None:
 
 
 def _is_free(pk: int, using: str) -> bool:
-    try:
-        with transaction.atomic(using=using):
-            return bool(Connection.objects.using(using).select_for_update(nowait=True).filter(pk=pk).values_list("pk"))
-    except DatabaseError:
-        return False
+    row = Connection.objects.using(using).select_for_update(nowait=True).filter(pk=pk).values_list("pk")
+    for pause in PAUSES_SECONDS:
+        try:
+            with transaction.atomic(using=using):
+                return bool(row.all())
+        except DatabaseError:
+            time.sleep(pause)
+    return False

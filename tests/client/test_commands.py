@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,7 +82,9 @@ def test_refresh_ahead_of_time_leaves_a_refresh_under_way_to_its_process(
     row.update(refresh_claimed_until=timezone.now() + refresh.CLAIM)
     end = timezone.now() + timedelta(hours=1)
     theirs = {"raw_access_token": "theirs", "access_token_expires_at": end, "refresh_claimed_until": None}
-    monkeypatch.setattr(refresh.time, "sleep", lambda _: row.update(**theirs))
+    monkeypatch.setattr(
+        refresh, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: row.update(**theirs))
+    )
     assert run("pkce_refresh", "--due", "--within", "600").startswith("1 refreshed")
     assert acme.asked() == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,7 +155,11 @@ class TestTokenThatTheApiRefused:
     ) -> None:
         now, row = timezone.now(), Connection.objects.filter(pk=connection.pk)
         row.update(refresh_claimed_until=now + timedelta(seconds=10))
-        monkeypatch.setattr(refresh.time, "sleep", lambda _: row.update(raw_access_token="theirs"))
+        monkeypatch.setattr(
+            refresh,
+            "time",
+            SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: row.update(raw_access_token="theirs")),
+        )
         assert access_token(row.get(), transport=acme, now=now, rejected=ACCESS_TOKEN) == "theirs"
 
     def test_is_not_returned_where_the_provider_is_away(self, connection: Connection, acme: Acme) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -77,6 +79,29 @@ def test_refresh_behind_a_call_of_the_api_outlives_a_rollback(row_locks: None, d
         assert auth._carrying(request, again=True).headers["Authorization"] == f"Bearer {NEW_ACCESS}"
 
     rolled_back(call_twice)
+    assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
+
+
+@pytest.mark.concurrency
+def test_refresh_outlives_a_rollback_though_another_request_looks_at_the_row_just_now(
+    row_locks: None, due: Connection, acme: Acme
+) -> None:
+    locked = threading.Event()
+
+    def look() -> None:
+        try:
+            with transaction.atomic():
+                Connection.objects.select_for_update().get()
+                locked.set()
+                time.sleep(0.05)
+        finally:
+            database.close()
+
+    other = threading.Thread(target=look)
+    other.start()
+    assert locked.wait(5)
+    rolled_back(due.access_token)
+    other.join()
     assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
 
 
