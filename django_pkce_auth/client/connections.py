@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, router, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..secrets import digest
@@ -75,7 +76,8 @@ def _store(completed: Completed, user: Any, now: datetime, using: str) -> Connec
     connection.picture_url = account.picture_url
     connection.scope = granted_scope(tokens, completed.attempt.scope)
     connection.status = Connection.Status.ACTIVE
-    connection.updated_at = now
+    # Later than that of a refresh which was stored since the answer came.
+    connection.updated_at = max(now, timezone.now())
     connection.raw_access_token = tokens.access_token
     # A provider that gives no new refresh token at a repeated consent leaves the old one in force.
     connection.raw_refresh_token = tokens.refresh_token or connection.raw_refresh_token

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from django_pkce_auth.client.models import Connection
-from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, Acme, connect
+from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_URL, TOKENS, Acme, as_json, connect
 
 NEW_ACCESS, NEW_REFRESH = "new-access-token-0123456789", "new-refresh-token-0123456789"
 
@@ -91,9 +91,17 @@ def test_copy_is_a_row_of_its_own(connection: Connection) -> None:
 def test_connecting_again_counts_over_a_refresh_that_was_stored_since_the_answer_came(
     read_before: Connection, signed_in: Any, acme: Acme
 ) -> None:
-    Connection.objects.update(updated_at=timezone.now() + timedelta(seconds=5), metadata={"kept": 1})
-    acme.tokens()
+    refreshed_at = timezone.now()
+
+    def answer(_: object) -> Any:
+        nonlocal refreshed_at
+        refreshed_at = timezone.now()
+        Connection.objects.update(updated_at=refreshed_at, metadata={"kept": 1})
+        return as_json(TOKENS)
+
+    acme.answers[TOKEN_URL] = answer
     assert connect(signed_in).status_code == 302
     after = Connection.objects.get()
+    assert after.updated_at > refreshed_at
     assert (after.raw_access_token, after.raw_refresh_token) == (ACCESS_TOKEN, REFRESH_TOKEN)
     assert after.metadata == {"kept": 1}
