@@ -26,6 +26,11 @@ def find_entry(slug: str, *, settings: Settings) -> ProviderSettings | None:
     return _parse(row) if row is not None and row.slug == slug else None
 
 
+def is_off(slug: str) -> bool:
+    """True for a provider of the admin that can't be used just now. One query."""
+    return Provider.objects.using(router.db_for_write(Provider)).filter(slug=slug).exists()
+
+
 def all_entries(*, settings: Settings) -> dict[str, ProviderSettings]:
     """Return every provider by its slug; the settings go before the admin. One query."""
     rows = Provider.objects.using(router.db_for_write(Provider)).filter(enabled=True).order_by("name", "slug")

@@ -13,7 +13,8 @@ from django.template.context import Context
 from .. import conf
 from ..client.errors import ProviderUnavailable
 from ..client.flow import authorization_url, safe_next, start_url
-from ..client.registry import find_entry
+from ..client.providers import UnknownProvider
+from ..client.registry import find_entry, is_off
 
 logger = logging.getLogger("django_pkce_auth.client")
 register = template.Library()
@@ -64,6 +65,9 @@ def login_url(context: Context, provider: str, next: str = "") -> str:
 
 def _button(context: Context, provider: str, next: str, label: str, popup: bool) -> dict[str, Any]:
     entry = find_entry(provider, settings=conf.settings())
+    if entry is None and is_off(provider):
+        # Nothing of the page around it; who turned it off in the admin did not mean to take that down.
+        return {}
     if entry is None:
         raise template.TemplateSyntaxError(f"PKCE_AUTH['PROVIDERS'] has no {provider!r}.")
     return {
@@ -90,7 +94,9 @@ def _url(context: Context, provider: str, next: str, *, login: bool) -> str:
         )
     try:
         return authorization_url(request, provider, next_url=next, login=login)
-    except ProviderUnavailable as error:
+    except (ProviderUnavailable, UnknownProvider) as error:
+        if isinstance(error, UnknownProvider) and not is_off(provider):
+            raise
         # The page around the link is worth more than the link; our start page says what is wrong.
         logger.warning("No link to %s: %s", provider, error)
         return start_url(provider, next_url=safe_next(request, next), login=login)

@@ -10,7 +10,9 @@ from bs4 import BeautifulSoup
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection as database
+from django.template import engines
 from django.test import Client as Browser
+from django.test import RequestFactory
 
 from django_pkce_auth.client.models import Connection, Provider
 from django_pkce_auth.client.registry import guarded
@@ -62,6 +64,22 @@ def test_row_that_is_off_or_unusable_is_no_provider(
     Provider.objects.update(**change)
     assert signed_in.get("/connect/beta/").status_code == 404
     assert signed_in.get("/connect/").status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"token_url": ""}])
+def test_pages_with_a_button_or_a_link_outlive_a_row_that_is_off(
+    change: dict[str, Any], beta: Provider, alice: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    Provider.objects.update(**change)
+    request = RequestFactory().get("/")
+    request.user = alice
+    request._pkce_auth_sends_cookie = True  # type: ignore[attr-defined]
+    source = (
+        '{% load pkce_auth %}[{% connect_button "beta" %}{% login_button "beta" popup=True %}]{% connect_url "beta" %}'
+    )
+    page = engines["django"].from_string(source).render({}, request)
+    assert page == "[]/connect/beta/"
 
 
 def test_settings_go_before_the_admin_and_the_clash_is_an_error(
