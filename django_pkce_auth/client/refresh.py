@@ -62,13 +62,18 @@ def access_token(connection: Connection, *, transport: Transport | None, now: da
 
 def _renewed(connection: Connection, transport: Transport | None, now: datetime, rejected: str) -> str:
     started, end = now, time.monotonic() + CLAIM.total_seconds()
+    waited_for: datetime | None = None
     while True:
         _reread(connection)
         if token := _settled(connection, now, rejected):
             return token
         try:
+            if waited_for == connection.updated_at and connection.refresh_claimed_until is None:
+                # It gave its claim back and stored nothing. Were all to ask in turn, the last had to wait for long.
+                raise ProviderUnavailable("Another process has just asked the provider, and got no usable answer.")
             if _try_refresh(connection, transport, now):
                 return str(connection.raw_access_token)
+            waited_for = connection.updated_at
             if time.monotonic() > end:
                 raise ProviderUnavailable("Another process has been refreshing this connection for too long.")
         except ProviderUnavailable:

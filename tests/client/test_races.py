@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.test import Client as Browser
 from django.utils import timezone
 
-from django_pkce_auth.client.errors import ReconnectRequired
+from django_pkce_auth.client.errors import ProviderUnavailable, ReconnectRequired
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.signals import connection_broken
 from django_pkce_auth.transport import Answer
@@ -71,6 +71,22 @@ def test_connection_that_ended_is_said_once_to_all_who_wait(due: Connection, acm
         connection_broken.disconnect(hear)
     assert heard == [due.pk]
     assert len(acme.asked()) == 1
+
+
+def test_provider_that_is_away_is_not_asked_by_all_who_wait_one_after_the_other(due: Connection, acme: Acme) -> None:
+    acme.answers[TOKEN_URL] = slowly(Answer(503, b""))
+
+    def ask() -> str:
+        with pytest.raises(ProviderUnavailable):
+            Connection.objects.get().access_token()
+        return "away"
+
+    began = time.monotonic()
+    assert at_once(*[ask] * THREADS) == ["away"] * THREADS
+    # One that is late finds nobody at it any more, and asks for itself.
+    assert len(acme.asked()) <= THREADS / 2
+    assert time.monotonic() - began < 0.3 * THREADS * 2 / 3
+    assert Connection.objects.get().status == "active"
 
 
 def test_one_answer_is_exchanged_once(signed_in: Browser, acme: Acme) -> None:
