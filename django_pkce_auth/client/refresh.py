@@ -34,7 +34,7 @@ logger = logging.getLogger("django_pkce_auth.client")
 AHEAD = timedelta(seconds=60)
 """How long before its end a token is replaced, so that it is valid when it arrives."""
 CLAIM = timedelta(seconds=15)
-"""How long one refresh may take before another process may try; longer than the transport's deadline."""
+"""How long one refresh may take before another process may try; longer than our transport's deadline."""
 POLL_SECONDS = 0.05
 BACKOFF_SECONDS = (0.2, 0.8)
 PATIENCE_SECONDS = 4.0
@@ -134,8 +134,11 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
     """
     current = settings()
     transport = transport or policy(current.client_policy).transport()
+    began = time.monotonic()
     provider = get_provider(connection.provider, settings=current, transport=transport)
-    claim = now + CLAIM
+    # What the provider publishes may have been waited for; the claim is for the refresh alone.
+    now += timedelta(seconds=time.monotonic() - began)
+    claim = now + _lasting(transport)
     if not _claim(connection, claim, now):
         return False
     try:
@@ -183,6 +186,12 @@ def _patiently(provider: Provider, request: RefreshTokenRequest, transport: Tran
                 raise
             time.sleep(pause)
     return provider.refresh(request, transport=transport)
+
+
+def _lasting(transport: Transport) -> timedelta:
+    """Return how long a claim lasts: where the project's transport waits for longer than ours, longer as well."""
+    deadline = getattr(transport, "deadline", None)
+    return CLAIM if deadline is None else max(CLAIM, timedelta(seconds=PATIENCE_SECONDS + deadline + 1))
 
 
 def _claim(connection: Connection, claim: datetime, now: datetime) -> bool:
