@@ -69,6 +69,7 @@ def log_in(request: HttpRequest, provider: str) -> HttpResponseBase:
 
 
 def _start(request: HttpRequest, slug: str, *, login: bool) -> HttpResponseBase:
+    hide_secrets(request)
     settings = conf.settings()
     entry = find_entry(slug, settings=settings)
     if entry is None or (login and not entry.login):
@@ -190,6 +191,7 @@ def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: st
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponseBase:
     """The accounts that the signed-in user connected; ``?disconnect=<id>`` asks first, POST disconnects."""
+    hide_secrets(request)
     settings = conf.settings()
     if request.method == "POST":
         return _disconnect(request, settings)

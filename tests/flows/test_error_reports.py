@@ -22,6 +22,7 @@ from django_pkce_auth.client.api import ConnectionAuth
 from django_pkce_auth.client.errors import ConnectError
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.protocol.client_authentication import ClientCredentials
+from django_pkce_auth.secrets import generate
 from django_pkce_auth.testing import fake_provider
 from django_pkce_auth.testing.provider import CLIENT_ID, CLIENT_SECRET
 from tests.four_steps import REDIRECT_URI, VERIFIER, App, bearer
@@ -108,6 +109,43 @@ def test_report_of_a_fault_in_the_bearer_check_shows_no_token(tokens: Any, repor
     assert browser.get(path, headers=bearer(tokens["access_token"])).status_code == 500
     assert found
     assert not any(tokens["access_token"] in report for report in found)
+
+
+def test_report_of_a_fault_while_disconnecting_shows_no_token_of_the_provider(
+    signed_in: Browser, alice: Any, reports: Any
+) -> None:
+    connection = Connection.objects.create(
+        user=alice, provider="fake", raw_access_token=ACCESS, raw_refresh_token=REFRESH
+    )
+    found = reports("django_pkce_auth.testing.FakeProvider._revoke")
+    signed_in.raise_request_exception = False
+    with fake_provider():
+        assert signed_in.post("/connect/", {"connection": connection.pk}).status_code == 500
+    assert found
+    for secret in (ACCESS, REFRESH, CLIENT_SECRET):
+        assert not any(secret in report for report in found)
+
+
+@pytest.mark.parametrize("path", ["/connect/fake/", "/connect/fake/login"])
+def test_report_of_a_fault_at_the_start_shows_no_verifier(
+    signed_in: Browser, reports: Any, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def draw() -> str:
+        drawn.append(generate())
+        return drawn[-1]
+
+    monkeypatch.setattr("django_pkce_auth.client.attempts.generate", draw)
+    found = reports("django_pkce_auth.client.attempts.code_challenge")
+    browser = signed_in if path.endswith("/") else Browser()
+    browser.raise_request_exception = False
+    with fake_provider():
+        assert browser.post(path).status_code == 500
+    assert found
+    assert len(drawn) == 2
+    for secret in drawn:
+        assert not any(secret in report for report in found)
 
 
 class TestProjectThatCatchesNoneOfOurErrors:
