@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,6 +21,10 @@ from .providers import Provider
 
 class AccountTaken(ConnectError):
     """The account at the provider is connected to another user here."""
+
+
+class UserRemoved(ConnectError):
+    """The user was removed while the provider was asked: there is nobody to connect the account to."""
 
 
 def account_digest(provider: Provider, account: Account) -> bytes | None:
@@ -39,10 +44,16 @@ def find(provider: Provider, account: Account) -> Connection | None:
 
 
 def store(completed: Completed, *, user: Any, now: datetime) -> Connection:
-    """Keep the tokens on the user's connection of that account, new or as it was; raises AccountTaken."""
+    """Keep the tokens on the user's connection of that account, new or as it was.
+
+    Raises AccountTaken and UserRemoved.
+    """
     try:
         return store_once(completed, user=user, now=now)
     except IntegrityError:
+        users = get_user_model()
+        if not users._base_manager.using(router.db_for_write(users)).filter(pk=user.pk).exists():
+            raise UserRemoved("the user was removed meanwhile") from None
         # Another request stored the same account since we looked; now it is there to be found.
         return store_once(completed, user=user, now=now)
 

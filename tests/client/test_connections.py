@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_pkce_auth.client import connections
 from django_pkce_auth.client.models import Connection
-from tests.client.acme import ACCESS_TOKEN, CODE, Acme, come_back, connect, parameters
+from tests.client.acme import ACCESS_TOKEN, ACCOUNT, CODE, USERINFO_URL, Acme, as_json, come_back, connect, parameters
 
 
 def test_account_that_another_request_stored_meanwhile_is_found(
@@ -31,6 +31,26 @@ def test_account_that_another_request_stored_meanwhile_is_found(
     assert looks == [None, after]
     assert (after.pk, after.user, after.raw_access_token) == (connection.pk, alice, "second-access-token")
     assert after.updated_at > connection.updated_at
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("had_it", [True, False])
+def test_user_who_was_removed_meanwhile_gets_a_page_and_no_server_error(
+    signed_in: Browser, acme: Acme, alice: Any, django_user_model: Any, had_it: bool, log: Any
+) -> None:
+    if had_it:
+        connect(signed_in)
+
+    def removed(_: object) -> Any:
+        django_user_model.objects.filter(pk=alice.pk).delete()
+        return as_json(ACCOUNT)
+
+    acme.answers[USERINFO_URL] = removed
+    response = connect(signed_in)
+    assert response.status_code == 400
+    assert "Nothing was connected" in response.content.decode()
+    assert log.reasons == ["the user was removed meanwhile"]
+    assert not Connection.objects.exists()
 
 
 @pytest.fixture
