@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from django.db import connections as databases
 from django.db import router, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -19,6 +20,7 @@ from django.utils import timezone
 from ..conf import policy, settings
 from ..encryption import Unreadable
 from ..metrics import count
+from ..outages import DATABASE_ERRORS, is_outage
 from ..protocol.token import RefreshTokenRequest, TokenResponse
 from ..signals import connection_broken, connection_refreshed, send_after_commit
 from ..transport import Transport
@@ -39,6 +41,7 @@ POLL_SECONDS = 0.05
 BACKOFF_SECONDS = (0.2, 0.8)
 PATIENCE_SECONDS = 4.0
 """No new try begins later than this; with the deadline of the last one it stays within the claim."""
+STORE_PAUSES_SECONDS = (0.2, 0.8, 2.0)
 USE_INTERVAL = timedelta(minutes=5)
 DEAD = frozenset({"invalid_grant", "bad_refresh_token", "invalid_refresh_token"})
 """What is said of a refresh token that is worth nothing any more (RFC 6749 §5.2), and by GitHub and Slack instead."""
@@ -209,7 +212,7 @@ def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool
         "scope": granted_scope(tokens, connection.scope),
         "updated_at": max(now, timezone.now()),
     }
-    if not _as_read(connection).update(**new):
+    if not _write(connection, new):
         # Connected again, or disconnected, while we asked: those tokens count.
         return False
     for name, value in new.items():
@@ -217,6 +220,20 @@ def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool
     using = router.db_for_write(Connection)
     send_after_commit(connection_refreshed, sender=Connection, using=using, connection=connection)
     return True
+
+
+def _write(connection: Connection, new: dict[str, Any]) -> bool:
+    """Store them, also where the database is away for a moment: the old ones may be worth nothing any more."""
+    database = databases[router.db_for_write(Connection)]
+    for pause in STORE_PAUSES_SECONDS:
+        try:
+            return bool(_as_read(connection).update(**new))
+        except DATABASE_ERRORS as error:
+            if database.in_atomic_block or not is_outage(error):
+                raise
+        time.sleep(pause)
+        database.close_if_unusable_or_obsolete()
+    return bool(_as_read(connection).update(**new))
 
 
 def _is_gone(connection: Connection) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.utils import timezone
 
+from django_pkce_auth.client import refresh
 from django_pkce_auth.client.api import ConnectionAuth
 from django_pkce_auth.client.errors import ReconnectRequired
 from django_pkce_auth.client.models import Connection
@@ -151,3 +152,46 @@ def test_row_that_the_transaction_made_itself_is_refreshed_inside_it(acme: Acme,
         assert connection.access_token() == NEW_ACCESS
     assert Connection.objects.get().access_token() == NEW_ACCESS
     assert len(acme.asked()) == 1
+
+
+class Away:
+    """The database is away at the first statements that store tokens; it may have carried them out before."""
+
+    def __init__(self, *, times: int, lost_answer: bool = False) -> None:
+        self.left = times
+        self.lost_answer = lost_answer
+
+    def __call__(self, execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        if "UPDATE" not in sql or '"access_token" =' not in sql.replace("`", '"') or not self.left:
+            return execute(sql, parameters, many, context)
+        self.left -= 1
+        if self.lost_answer:
+            execute(sql, parameters, many, context)
+        raise OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.parametrize("lost_answer", [True, False])
+def test_tokens_are_stored_though_the_database_is_away_for_a_moment(
+    due: Connection, acme: Acme, monkeypatch: pytest.MonkeyPatch, lost_answer: bool
+) -> None:
+    """The provider has given new ones, and honours the old ones no more."""
+    monkeypatch.setattr(refresh, "STORE_PAUSES_SECONDS", (0.01, 0.01))
+    with database.execute_wrapper(Away(times=2, lost_answer=lost_answer)):
+        assert due.access_token() == NEW_ACCESS
+    assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
+    assert len(acme.asked()) == 1
+
+
+def test_database_that_stays_away_is_an_error(due: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "STORE_PAUSES_SECONDS", (0.01, 0.01))
+    with database.execute_wrapper(Away(times=9)), pytest.raises(OperationalError):
+        due.access_token()
+    assert Connection.objects.get().refresh_claimed_until is None
+
+
+def test_wrong_statement_is_not_run_again(due: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "is_outage", lambda error: False)
+    away = Away(times=9)
+    with database.execute_wrapper(away), pytest.raises(OperationalError):
+        due.access_token()
+    assert away.left == 8
