@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from django.db import DatabaseError, router, transaction
 from django.db import connections as databases
+from django.db.models import QuerySet
 
 from .models import Connection
 
@@ -35,27 +37,30 @@ def apart(connection: Connection, work: Callable[[], Result]) -> Result | None:
     database = databases[using]
     if not (database.in_atomic_block and database.features.has_select_for_update_nowait):
         return None
+    # What makes it this very row: a project that keeps each tenant's tables apart may have others with the same key.
+    names = ("pk", "user_id", "provider", "created_at")
+    row = Connection.objects.using(using).filter(**{name: getattr(connection, name) for name in names})
     # A thread has database connections of its own.
     with ThreadPoolExecutor(max_workers=1) as executor:
-        result = executor.submit(_work, connection.pk, using, work).result()
+        result = executor.submit(copy_context().run, _work, row, using, work).result()
     if result is None:
         logger.warning("Connection %s is refreshed inside a transaction: a rollback loses its tokens", connection.pk)
     return result
 
 
-def _work(pk: int, using: str, work: Callable[[], Result]) -> Result | None:
+def _work(row: QuerySet[Connection], using: str, work: Callable[[], Result]) -> Result | None:
     try:
-        return work() if _is_free(pk, using) else None
+        # A router may go by the thread.
+        return work() if router.db_for_write(Connection) == using and _is_free(row, using) else None
     finally:
         databases.close_all()
 
 
-def _is_free(pk: int, using: str) -> bool:
-    row = Connection.objects.using(using).select_for_update(nowait=True).filter(pk=pk).values_list("pk")
+def _is_free(row: QuerySet[Connection], using: str) -> bool:
     for pause in PAUSES_SECONDS:
         try:
             with transaction.atomic(using=using):
-                return bool(row.all())
+                return bool(row.select_for_update(nowait=True).values_list("pk"))
         except DatabaseError:
             time.sleep(pause)
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -152,6 +152,65 @@ def test_row_that_the_transaction_made_itself_is_refreshed_inside_it(acme: Acme,
         assert connection.access_token() == NEW_ACCESS
     assert Connection.objects.get().access_token() == NEW_ACCESS
     assert len(acme.asked()) == 1
+
+
+@pytest.fixture
+def schema_of_a_tenant(due: Connection) -> Iterator[None]:
+    """A second table under the same name, that this connection to the database sees first, and a new one does not."""
+    if database.vendor != "postgresql":
+        pytest.skip("only PostgreSQL has a search path")
+    with database.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA tenant; SET search_path TO tenant, public")
+        cursor.execute("CREATE TABLE tenant.pkce_auth_connection (LIKE public.pkce_auth_connection INCLUDING ALL)")
+    try:
+        yield
+    finally:
+        with database.cursor() as cursor:
+            cursor.execute("SET search_path TO DEFAULT; DROP SCHEMA tenant CASCADE")
+
+
+@pytest.mark.concurrency
+def test_connection_of_another_tenant_is_never_taken_for_it(
+    due: Connection, schema_of_a_tenant: None, acme: Acme
+) -> None:
+    """Packages for tenants set a path on each connection to the database; one that is opened for a refresh has none."""
+    Connection.objects.create(
+        pk=due.pk,
+        user=due.user,
+        provider="acme",
+        raw_access_token="the tenant's own",
+        raw_refresh_token="the tenant's own refresh token",
+        access_token_expires_at=timezone.now() - timedelta(seconds=1),
+    )
+    with transaction.atomic():
+        Connection.objects.get().access_token()
+    (asked,) = acme.asked()
+    assert asked.form["refresh_token"] == "the tenant's own refresh token"
+
+
+class ByThread:
+    """Names a database for each thread, as some packages for tenants do."""
+
+    def __init__(self) -> None:
+        self.local = threading.local()
+        self.local.alias = "default"
+        self.asked: list[str] = []
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        self.asked.append(getattr(self.local, "alias", "other"))
+        return self.asked[-1]
+
+
+@pytest.mark.concurrency
+def test_refresh_stays_in_the_database_that_the_router_names_here(
+    row_locks: None, due: Connection, acme: Acme, settings: Any
+) -> None:
+    router = ByThread()
+    settings.DATABASE_ROUTERS = [router]
+    with transaction.atomic():
+        assert due.access_token() == NEW_ACCESS
+    assert "other" in router.asked
+    assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
 
 
 class Away:
