@@ -67,12 +67,17 @@ def test_unknown_token_is_refused(issuer: Issuer) -> None:
         {"exp": 10**12},
         {"exp": -1},
         {"client_id": None},
+        {"scope": 'read "all"'},
+        {"scope": " ".join(map(str, range(101)))},
     ],
 )
 def test_answer_that_is_not_for_us_now_is_refused(issuer: Issuer, changes: dict[str, Any]) -> None:
     members = issuer.tokens["good"] | changes
     issuer.tokens["good"] = {name: value for name, value in members.items() if value is not None}
     assert refused("good")
+    asked = len(issuer.forms)
+    assert refused("good")
+    assert len(issuer.forms) == asked
 
 
 def test_token_without_an_end_lives_as_long_as_the_answer(issuer: Issuer) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ...authorization_server import AuthorizationServer
 from ...discovery import Unpublished, server_metadata
 from ...protocol.client_authentication import CLIENT_SECRET_BASIC, ClientCredentials
-from ...protocol.errors import OAuthError
+from ...protocol.errors import INVALID_SCOPE, OAuthError
 from ...protocol.introspection import IntrospectionRequest, IntrospectionResponse
 from ...secrets import digest
 from ...transport import HttpTransport, TransportError
@@ -70,6 +70,10 @@ def _ask(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mappi
             raise OAuthError("invalid_request", f"it answered {answer.status}")
         said = IntrospectionResponse.decode(members)
     except OAuthError as error:
+        if error.error == INVALID_SCOPE:
+            # It says that the token is active, with what a later try would find again.
+            logger.info("A token is refused: its scope is malformed")
+            return None
         logger.error("A token can't be verified: %s: %s", server.issuer, error.description)
         raise Unavailable from None
     return _claims(members, said, server=server, now=now)
