@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -10,6 +11,7 @@ from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..outages import persistently
 from ..secrets import digest
 from ..signals import connection_made, send_after_commit
 from .errors import ConnectError
@@ -48,14 +50,15 @@ def store(completed: Completed, *, user: Any, now: datetime) -> Connection:
 
     Raises AccountTaken and UserRemoved.
     """
+    work = partial(store_once, completed, user=user, now=now)
     try:
-        return store_once(completed, user=user, now=now)
+        return persistently(work)
     except IntegrityError:
         users = get_user_model()
         if not users._base_manager.using(router.db_for_write(users)).filter(pk=user.pk).exists():
             raise UserRemoved("the user was removed meanwhile") from None
         # Another request stored the same account since we looked; now it is there to be found.
-        return store_once(completed, user=user, now=now)
+        return persistently(work)
 
 
 def store_once(completed: Completed, *, user: Any, now: datetime) -> Connection:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 from django.db import router, transaction
 
 from ..conf import Settings
+from ..outages import persistently
 from ..signals import connection_removed, send_after_commit
 from ..transport import Transport
 from .errors import ConnectError
@@ -23,18 +25,24 @@ def disconnect(connection: Connection, *, settings: Settings, transport: Transpo
     The row goes first: whatever the provider does or does not do, nothing here uses the tokens from then on. Where
     another request removed it already, it is that one's to revoke and to say what came of it; the answer is True.
     """
+    tokens = persistently(partial(_remove, connection))
+    return True if tokens is None else revoke(connection, tokens, settings=settings, transport=transport)
+
+
+def _remove(connection: Connection) -> tuple[str, str] | None:
+    """Return the tokens of the row that is removed by this; None where it is gone already."""
     using, pk = router.db_for_write(Connection), connection.pk
     row = Connection.objects.using(using).filter(pk=pk)
     with transaction.atomic(using=using):
         # What a refresh has stored by now is what counts; written to first, so that none stores more meanwhile.
         if not row.update(refresh_claimed_until=None):
-            return True
-        tokens = row.values_list("raw_refresh_token", "raw_access_token").get()
+            return None
+        tokens: tuple[str, str] = row.values_list("raw_refresh_token", "raw_access_token").get()
         row.delete()
         send_after_commit(
             connection_removed, sender=Connection, using=using, connection=connection, user=connection.user
         )
-    return revoke(connection, tokens, settings=settings, transport=transport)
+    return tokens
 
 
 def revoke(connection: Connection, tokens: Iterable[str], *, settings: Settings, transport: Transport) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -14,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from ..outages import persistently
 from . import connections
 from .errors import ConnectError
 from .flow import Completed
@@ -35,11 +37,12 @@ def log_in(request: HttpRequest, completed: Completed, *, policy: ClientPolicy, 
             _("%(provider)s did not say which account it is, so nobody can be logged in with it.")
             % {"provider": provider.name}
         )
+    work = partial(_connection, request, completed, policy, now)
     try:
-        connection = _connection(request, completed, policy, now)
+        connection = persistently(work)
     except (connections.AccountTaken, IntegrityError):
         # Another tab created the user for this account since we looked.
-        connection = _connection(request, completed, policy, now)
+        connection = persistently(work)
     if not request.user.is_authenticated:
         # Rotates the session's key, so that a session planted before the log-in is worth nothing after it.
         django_login(request, connection.user, backend=_backend())

@@ -20,7 +20,7 @@ from django.utils import timezone
 from ..conf import policy, settings
 from ..encryption import Unreadable
 from ..metrics import count
-from ..outages import DATABASE_ERRORS, is_outage
+from ..outages import DATABASE_ERRORS, is_outage, persistently
 from ..protocol.token import RefreshTokenRequest, TokenResponse
 from ..signals import connection_broken, connection_refreshed, send_after_commit
 from ..transport import Transport
@@ -96,7 +96,7 @@ def note_use(connection: Connection, *, now: datetime) -> None:
     if last is None or last < now - USE_INTERVAL:
         connection.last_used_at = now
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_INTERVAL)
-        note = partial(_rows().filter(stale, pk=connection.pk).update, last_used_at=now)
+        note = partial(_write, _rows().filter(stale, pk=connection.pk), last_used_at=now)
         # Within the caller's transaction it would lock the row to its end, and a refresh could no longer be apart.
         transaction.on_commit(note, using=router.db_for_write(Connection), robust=True)
 
@@ -160,7 +160,7 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
         )
         raise
     finally:
-        _rows().filter(pk=connection.pk, refresh_claimed_until=claim).update(refresh_claimed_until=None)
+        _write(_rows().filter(pk=connection.pk, refresh_claimed_until=claim), refresh_claimed_until=None)
 
 
 def _ask(connection: Connection, provider: Provider, transport: Transport, now: datetime) -> TokenResponse | None:
@@ -200,7 +200,7 @@ def _lasting(transport: Transport) -> timedelta:
 def _claim(connection: Connection, claim: datetime, now: datetime) -> bool:
     """Win the right to refresh the very tokens that were read; it lapses, so that a killed process blocks nobody."""
     free = Q(refresh_claimed_until=None) | Q(refresh_claimed_until__lt=now)
-    return bool(_as_read(connection).filter(free).update(refresh_claimed_until=claim))
+    return bool(_write(_as_read(connection).filter(free), refresh_claimed_until=claim))
 
 
 def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool:
@@ -212,7 +212,7 @@ def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool
         "scope": granted_scope(tokens, connection.scope),
         "updated_at": max(now, timezone.now()),
     }
-    if not _write(connection, new):
+    if not _write_patiently(_as_read(connection), **new):
         # Connected again, or disconnected, while we asked: those tokens count.
         return False
     for name, value in new.items():
@@ -222,24 +222,14 @@ def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool
     return True
 
 
-def _write(connection: Connection, new: dict[str, Any]) -> bool:
-    """Store them, also where the database is away for a moment: the old ones may be worth nothing any more."""
-    database = databases[router.db_for_write(Connection)]
-    for pause in STORE_PAUSES_SECONDS:
-        try:
-            return bool(_as_read(connection).update(**new))
-        except DATABASE_ERRORS as error:
-            if database.in_atomic_block or not is_outage(error):
-                raise
-        time.sleep(pause)
-        database.close_if_unusable_or_obsolete()
-    return bool(_as_read(connection).update(**new))
-
-
 def _is_gone(connection: Connection) -> bool:
     """True where the row was removed; locked for it, so that no older snapshot of the caller's answers."""
-    with transaction.atomic(using=router.db_for_write(Connection)):
-        return not _rows().select_for_update().filter(pk=connection.pk).values_list("pk")
+
+    def look() -> bool:
+        with transaction.atomic(using=router.db_for_write(Connection)):
+            return not _rows().select_for_update().filter(pk=connection.pk).values_list("pk")
+
+    return persistently(look)
 
 
 def _give_back(connection: Connection, tokens: TokenResponse, transport: Transport) -> None:
@@ -257,7 +247,7 @@ def _give_back(connection: Connection, tokens: TokenResponse, transport: Transpo
 def _break(connection: Connection, now: datetime) -> bool:
     """Flip the state once; of several that notice, one sends the signal. False where the tokens are new meanwhile."""
     broken = Connection.Status.NEEDS_RECONNECT
-    if _as_read(connection).update(status=broken, updated_at=max(now, timezone.now())):
+    if _write(_as_read(connection), status=broken, updated_at=max(now, timezone.now())):
         connection.status = broken
         using = router.db_for_write(Connection)
         logger.warning("Connection %s needs its user to reconnect", connection.pk, extra={"event": "connection_broken"})
@@ -276,6 +266,25 @@ def _reread(connection: Connection) -> None:
         connection.refresh_from_db(using=router.db_for_write(Connection))
     except Connection.DoesNotExist:
         raise ReconnectRequired(f"Connection {connection.pk} was removed.") from None
+
+
+def _write(rows: QuerySet[Connection], **values: Any) -> int:
+    """Update the row, again where that had to give way."""
+    return persistently(partial(rows.update, **values))
+
+
+def _write_patiently(rows: QuerySet[Connection], **values: Any) -> int:
+    """Update the row, also where the database is away for a moment: the old tokens may be worth nothing any more."""
+    database = databases[rows.db]
+    for pause in STORE_PAUSES_SECONDS:
+        try:
+            return rows.update(**values)
+        except DATABASE_ERRORS as error:
+            if database.in_atomic_block or not is_outage(error):
+                raise
+        time.sleep(pause)
+        database.close_if_unusable_or_obsolete()
+    return rows.update(**values)
 
 
 def _rows() -> QuerySet[Connection]:
