@@ -22,7 +22,7 @@ from ..protocol.scopes import is_scope_token
 from ..resource_registry import ResourceRegistry, absolute_identifier
 from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generate
 from ..statement import plain_field
-from .models import Client, ClientSecret, RedirectURI
+from .models import Client, ClientSecret, RedirectURI, TokenFamily
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
@@ -234,3 +234,16 @@ def end_secret(client: Client, fingerprint: str, *, at: datetime, now: datetime)
         )
     goes_on = Q(expires_at=None) | Q(expires_at__gt=now)
     return bool(client.secrets.filter(goes_on, pk__in=named).update(expires_at=at))
+
+
+def remove(client: Client) -> None:
+    """Delete the client with all that is its own, though it goes on asking for more meanwhile.
+
+    What it has goes first, which takes its time; then its row is held, so that the rest is what there is, and nobody
+    waits for long.
+    """
+    rows = Client.objects.primary().filter(pk=client.pk)
+    with transaction.atomic(using=rows.db):
+        TokenFamily.objects.using(rows.db).filter(client=client.pk).delete()
+        for row in rows.select_for_update():
+            row.delete(using=rows.db)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -21,19 +21,14 @@ from django.utils.translation import gettext_lazy as _
 from ... import conf
 from ...error_reports import hide_secrets
 from ...redirects import not_stored
-from ..clients import add_secret, set_redirect_uris
+from ..clients import add_secret, remove, set_redirect_uris
 from ..keys import ensure_key
 from ..models import Client, Consent, TokenFamily
 from .client_deletion import what_goes_along
 from .client_form import ClientForm
 from .client_secrets import ClientSecretInline
+from .deletion import PersistentDeletion
 from .read_only import WhetherSet
-
-# Generic for the type checker alone; at run time Django's classes are not.
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Client]
-else:
-    ModelAdmin = admin.ModelAdmin
 
 
 class _ShownOnce(str):
@@ -46,7 +41,7 @@ class _ShownOnce(str):
 
 
 @admin.register(Client)
-class ClientAdmin(ModelAdmin):
+class ClientAdmin(PersistentDeletion):
     form = ClientForm
     list_display = ("name", "client_id", "type", "is_verified", "first_party", "created_at", "disabled_at")
     list_filter = ("type", "first_party", ("disabled_at", WhetherSet))
@@ -119,6 +114,9 @@ class ClientAdmin(ModelAdmin):
         }
         shown, counted, needed, protected = what_goes_along(objs, request, self.admin_site)
         return [*map(str, objs), *shown], {"clients": len(objs), **numbers, **counted}, needed, protected
+
+    def delete_model(self, request: HttpRequest, obj: Client) -> None:
+        remove(obj)
 
     @method_decorator(not_stored)
     def add_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

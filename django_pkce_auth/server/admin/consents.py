@@ -12,11 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Consent
+from .deletion import PersistentDeletion
 from .read_only import ReadOnlyAdmin, scopes
 
 
 @admin.register(Consent)
-class ConsentAdmin(ReadOnlyAdmin):
+class ConsentAdmin(PersistentDeletion, ReadOnlyAdmin):
     client_lookup, user_lookup = "client", "user"
     list_display = ("client", "user", "scopes", "created_at", "updated_at")
     list_select_related = ("client", "user")
@@ -38,10 +39,6 @@ class ConsentAdmin(ReadOnlyAdmin):
         from ..consent import withdraw
 
         withdraw(user=obj.user, client=obj.client, now=timezone.now(), actor=request.user)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Consent]) -> None:
-        for consent in queryset:
-            self.delete_model(request, consent)
 
     @admin.display(description=_("scopes"))
     def scopes(self, obj: Consent) -> str:
