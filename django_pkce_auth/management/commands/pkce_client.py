@@ -8,14 +8,16 @@ import tomllib
 from argparse import ArgumentParser
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 
 from ... import conf
+from ...outages import persistently
 from ...protocol.grant_types import AUTHORIZATION_CODE, GRANT_TYPES, REFRESH_TOKEN
 from ...server.apply import apply_clients
 from ...server.clients import (
@@ -106,12 +108,12 @@ class Command(BaseCommand):
             action.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
+        work = partial(self._do, action, options)
         try:
-            whole = transaction.atomic(using=router.db_for_write(Client))
-            with whole if action in ALL_OR_NOTHING else nullcontext():
-                result = getattr(self, "_" + action.replace("-", "_"))(options)
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from None
+            result = persistently(work)
+        except IntegrityError:
+            # Another process registered it since we looked: each server of a deployment may apply the same file.
+            result = persistently(work)
         if options["json"]:
             self.stdout.write(json.dumps(result, indent=2))
             return
@@ -120,6 +122,14 @@ class Command(BaseCommand):
             self._print(row)
         if action in UNCHANGED and all(row["outcome"] == "unchanged" for row in rows):
             self.stdout.write(f"{UNCHANGED[action]}; nothing was changed.")
+
+    def _do(self, action: str, options: dict[str, Any]) -> Any:
+        whole = transaction.atomic(using=router.db_for_write(Client))
+        try:
+            with whole if action in ALL_OR_NOTHING else nullcontext():
+                return getattr(self, "_" + action.replace("-", "_"))(options)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
 
     def _create(self, options: dict[str, Any]) -> dict[str, Any]:
         public, client_id = options["public"], clean_new_client_id(options["client_id"] or generate_client_id())
