@@ -30,15 +30,20 @@ def preflight(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def allow_origin(request: HttpRequest, response: HttpResponse, *, client_id: str) -> None:
-    """Let the page that sent this request read the answer, if this very client registered its origin.
+def is_allowed(request: HttpRequest, *, client_id: str) -> bool:
+    """Return whether this very client registered the origin of the page that sent this request.
 
     One query, and only for requests that a browser sent from another site.
     """
     origin = _origin(request)
+    return bool(origin) and _is_registered(origin, Client.objects.primary().filter(client_id=client_id))
+
+
+def allow_origin(request: HttpRequest, response: HttpResponse, *, allowed: bool) -> None:
+    """Let the page that sent this request read the answer, if it is ``allowed`` to."""
     patch_vary_headers(response, ["Origin"])
-    if origin and _is_registered(origin, Client.objects.primary().filter(client_id=client_id)):
-        response["Access-Control-Allow-Origin"] = origin
+    if allowed:
+        response["Access-Control-Allow-Origin"] = _origin(request)
         # The brake's answer is of no use to a page that can't read for how long.
         response["Access-Control-Expose-Headers"] = "Retry-After"
 

@@ -11,7 +11,8 @@ from django.test import Client as Browser
 
 from django_pkce_auth.server.models import Client
 from django_pkce_auth.server.views import endpoint
-from tests.four_steps import VERIFIER, App, approve
+from tests.four_steps import VERIFIER, App, approve, bearer
+from tests.test_outages import database_raises, failure
 
 ORIGIN = "https://spa.example"
 
@@ -28,6 +29,10 @@ def preflight(path: str, origin: str) -> Any:
 
 def send(path: str, origin: str, client_id: str) -> Any:
     body = f"client_id={client_id}&grant_type=refresh_token&refresh_token=x&token=x"
+    return send_body(body, path, origin)
+
+
+def send_body(body: str, path: str = "/oauth/token", origin: str = ORIGIN) -> Any:
     form = "application/x-www-form-urlencoded"
     return Browser().post(path, body, content_type=form, headers={"Origin": origin})
 
@@ -114,6 +119,24 @@ def test_page_can_go_through_the_whole_exchange(spa: App, signed_in: Browser) ->
     )
     assert response.status_code == 200
     assert response["Access-Control-Allow-Origin"] == ORIGIN
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("times", [1, 3], ids=["gives way once", "gives way for ever"])
+def test_code_is_not_redeemed_before_all_is_read_that_its_answer_needs(
+    times: int, spa: App, signed_in: Browser
+) -> None:
+    """What is run again then, or sent again by the client, would be a replay: it ended what had just been given."""
+    form = {"grant_type": "authorization_code", "code": approve(signed_in, spa.link())["code"]}
+    body = urlencode(form | {"client_id": "phone-app", "code_verifier": VERIFIER})
+    table, column = (connection.ops.quote_name(name) for name in (Client._meta.db_table, "web_origins"))
+    error = failure("could not serialize access", sqlstate="40001")
+    with database_raises(error, times=times, only=f"SELECT {table}.{column} AS") as failed:
+        answers = [send_body(body) for _ in range(2 if times == 3 else 1)]
+    assert len(failed) == times
+    assert [answer.status_code for answer in answers] == [503, 200][-len(answers) :]
+    assert answers[-1]["Access-Control-Allow-Origin"] == ORIGIN
+    assert Browser().get("/api/read", headers=bearer(answers[-1].json()["access_token"])).status_code == 200
 
 
 def test_brake_is_readable_for_the_page_that_it_stops(spa: App, monkeypatch: pytest.MonkeyPatch) -> None:

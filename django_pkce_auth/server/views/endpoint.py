@@ -60,33 +60,34 @@ def client_endpoint(view: Endpoint) -> Callable[..., HttpResponseBase]:
             return cors.preflight(request)
         if request.method != "POST":
             return method_not_allowed()
-        response, client_id = _answer(view, request)
+        response, allowed = _answer(view, request)
         if "HTTP_ORIGIN" in request.META:
-            cors.allow_origin(request, response, client_id=client_id)
+            cors.allow_origin(request, response, allowed=allowed)
         return response
 
     return endpoint
 
 
-def _answer(view: Endpoint, request: HttpRequest) -> tuple[HttpResponse, str]:
-    """Return the response and the client_id that was presented, empty where none could be read."""
+def _answer(view: Endpoint, request: HttpRequest) -> tuple[HttpResponse, bool]:
+    """Return the response, and whether the page that sent the request may read it."""
     authorization = request.META.get("HTTP_AUTHORIZATION")
-    client_id = ""
+    allowed = False
     try:
         parameters = read_form(request)
         credentials = ClientCredentials.decode(authorization, parameters)
-        client_id = credentials.client_id
-        return view(request, ClientRequest(parameters, credentials, timezone.now())), client_id
+        # First: once the view has done something, no database that fails may have it run again, or leave it unsaid.
+        allowed = "HTTP_ORIGIN" in request.META and cors.is_allowed(request, client_id=credentials.client_id)
+        return view(request, ClientRequest(parameters, credentials, timezone.now())), allowed
     except ClientRefused as refused:
         count("request_refused", endpoint=view.__name__, error=refused.error)
         retry_after = _count(refused, request)
         refused.tell(kept=retry_after is None)
         if retry_after is not None:
-            return too_many_failures(retry_after), client_id
-        return error_response(refused, by_header=authorization is not None), client_id
+            return too_many_failures(retry_after), allowed
+        return error_response(refused, by_header=authorization is not None), allowed
     except OAuthError as error:
         count("request_refused", endpoint=view.__name__, error=error.error)
-        return error_response(error, by_header=authorization is not None), client_id
+        return error_response(error, by_header=authorization is not None), allowed
 
 
 def _count(refused: ClientRefused, request: HttpRequest) -> int | None:
