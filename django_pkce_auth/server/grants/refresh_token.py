@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
-from django.db import router
+from django.db import connections, router
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from ...compiled import Select, Update
@@ -130,7 +130,10 @@ def _superseding(
         return issue(claims=[(_SUPERSEDE, values)])
     with together(using):
         _TAKE_TURN.run(using, id=token.family_id)
-        return issue(claims=[(_SUPERSEDE_FIRST, values)])
+        if connections[using].features.update_can_self_select:
+            return issue(claims=[(_SUPERSEDE_FIRST, values)])
+        # MySQL, unlike MariaDB, reads no table in the statement that changes it.
+        return None if _rival_used_at(token, using) else issue(claims=[(_SUPERSEDE, values)])
 
 
 def _rival_used_at(token: RefreshToken, using: str) -> datetime | None:
