@@ -24,6 +24,8 @@ from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generat
 from ..statement import plain_field
 from .models import Client, ClientSecret, RedirectURI, TokenFamily
 
+# PostgreSQL takes it in no text.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
@@ -176,12 +178,12 @@ def clean_metadata(value: object) -> dict[str, Any]:
     """Return a JSON object for the project's own use, empty where there is none; raises ValidationError for others."""
     try:
         # Numbers that JSON does not have are taken by Python's own and by no database.
-        json.dumps(value, allow_nan=False)
+        written = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
         value = ()
     if value is None:
         return {}
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or _NUL.search(written):
         raise ValidationError(_('This takes a JSON object: {"name": "value"}.'))
     return value
 

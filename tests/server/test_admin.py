@@ -174,6 +174,8 @@ def test_client_id_is_generated_where_none_is_chosen(root: Browser) -> None:
         ("metadata", "[1]", "a JSON object"),
         ("metadata", "0", "a JSON object"),
         ("metadata", '{"share": NaN}', "a JSON object"),
+        ("metadata", '{"team": "\\u0000"}', "a JSON object"),
+        ("metadata", '{"team": "\\\\\\u0000"}', "a JSON object"),
         ("metadata", '{"share": 1e999}', "a JSON object"),
     ],
 )
