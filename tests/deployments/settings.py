@@ -18,12 +18,21 @@ USERS = {
     "key beside a parent's": "accounts.MemberUser",
     "relation as the key": "accounts.PersonUser",
     "key of a field of one's own": "accounts.KeyUser",
+    # What PostgreSQL is not told of a parameter it must find out.
+    "prepared statements": "accounts.KeyUser",
+    "parameters bound by the server": "accounts.UUIDUser",
+}
+OPTIONS = {
+    "prepared statements": {"prepare_threshold": 0},
+    "parameters bound by the server": {"server_side_binding": True},
 }
 _entry = import_module(os.environ["DEPLOYMENT_BASE"]).DATABASES["default"]
 if not _entry["ENGINE"].endswith("sqlite3"):
     # On the server of the test run, in a database of its own.
     _name = f"test_{_entry['NAME']}_{re.sub(r'[^a-z]+', '_', DEPLOYMENT.lower())}"
     DATABASES = {"default": {**_entry, "TEST": {**_entry.get("TEST", {}), "NAME": _name}}}
+if DEPLOYMENT in OPTIONS:
+    DATABASES = {"default": {**DATABASES["default"], "OPTIONS": OPTIONS[DEPLOYMENT]}}
 if DEPLOYMENT in USERS:
     # The admin needs permissions, which these bare users do not have.
     INSTALLED_APPS = [*WITHOUT_ADMIN, "tests.deployments.accounts"]

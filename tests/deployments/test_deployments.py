@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = (
@@ -24,9 +25,10 @@ DEPLOYMENTS = (
     "cookie sessions",
     "cookie CSRF in the session",
 )
+ON_POSTGRESQL = ("prepared statements", "parameters bound by the server")
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+@pytest.mark.parametrize("deployment", DEPLOYMENTS + ON_POSTGRESQL * (connection.vendor == "postgresql"))
 def test_flow_works_in_a_project_that_is_set_up_otherwise(deployment: str) -> None:
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.deployments.settings",
