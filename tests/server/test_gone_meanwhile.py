@@ -153,7 +153,10 @@ class TestApproval:
 
     def is_an_error_page(self, response: Any) -> None:
         assert response.status_code == 400
-        assert "changed at the same moment" in response.content.decode()
+        assert (
+            "Your account, this app, or what you allow it was changed at the same moment; go back"
+            in response.content.decode()
+        )
         for model in (Consent, AuthorizationCode, AuditEntry):
             assert not model.objects.exists()
 
@@ -201,9 +204,10 @@ def test_client_that_is_removed_is_unknown(
 
 
 def test_device_of_a_client_that_is_removed_begins_nothing(
-    register: Callable[..., App], alice: Any, before: Any
+    register: Callable[..., App], alice: Any, before: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     tv = register(client_id="tv", public=True, uris=(), grant_types=DEVICE_CODE)
     before(views_device, "begin", lambda: remove_client(tv, alice))
     refused(tv.post("/oauth/device_authorization", scope="read"), 401, "invalid_client")
+    assert "unknown client_id" in caplog.text
     assert not DeviceCode.objects.exists()

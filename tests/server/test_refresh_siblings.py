@@ -12,6 +12,8 @@ from django.db import OperationalError, connection
 from django.test import Client as Browser
 from django.utils import timezone
 
+from django_pkce_auth.secrets import digest
+from django_pkce_auth.server.grants import refresh_token
 from django_pkce_auth.server.models import RefreshToken, TokenFamily
 from tests.four_steps import App, approve, bearer
 
@@ -91,3 +93,23 @@ def test_token_that_is_kept_never_outlives_its_authorization(register: Callable[
     RefreshToken.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
     assert app.refresh(raw).status_code == 200
     assert RefreshToken.objects.get().expires_at == end
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("with_siblings", [True, False], ids=["a sibling", "an only one"])
+def test_token_that_is_used_twice_at_the_same_moment_is_used_and_tried_again(
+    app: App, tokens: dict[str, Any], monkeypatch: pytest.MonkeyPatch, with_siblings: bool
+) -> None:
+    token = (siblings(app, tokens)[0] if with_siblings else tokens)["refresh_token"]
+    find, others = refresh_token.find_refresh_token, []
+
+    def find_just_before_another_uses_it(raw: str, **how: Any) -> Any:
+        found = find(raw, **how)
+        monkeypatch.setattr(refresh_token, "find_refresh_token", find)
+        others.append(app.refresh(token))
+        return found
+
+    monkeypatch.setattr(refresh_token, "find_refresh_token", find_just_before_another_uses_it)
+    assert app.refresh(token).status_code == 200
+    assert others[0].status_code == 200
+    assert RefreshToken.objects.get(digest=digest(token)).retries == 1

@@ -84,6 +84,12 @@ def test_client_that_names_all_it_was_granted_gets_what_is_left_of_it(app: App, 
     assert app.refresh(token, scope="write read").json()["scope"] == "read"
 
 
+def test_to_name_all_that_was_granted_narrows_nothing(app: App, signed_in: Browser) -> None:
+    token = app.redeem(approve(signed_in, app.link(scopes=BOTH))["code"]).json()["refresh_token"]
+    assert app.refresh(token, scope="write read").status_code == 200
+    assert [each.scope for each in AccessToken.objects.all()] == [None, None]
+
+
 def test_scope_that_was_not_granted_is_not_gained_with_the_clients_list(app: App, signed_in: Browser) -> None:
     code = approve(signed_in, app.link())["code"]
     Client.objects.update(scope="write read")
@@ -97,7 +103,11 @@ def test_nothing_left_is_said_and_ends_nothing(app: App, signed_in: Browser, sco
     code = approve(signed_in, app.link())["code"]
     Client.objects.update(scope=scope)
     for answer in (app.redeem(code), app.refresh(tokens["refresh_token"])):
-        refused(answer, "invalid_grant", "none of the scopes that were granted")
+        refused(
+            answer,
+            "invalid_grant",
+            "The client may have none of the scopes that were granted any more; begin a new authorization.",
+        )
     assert AuthorizationCode.objects.filter(family=None).count() == 1
     assert TokenFamily.objects.get().revoked_at is None
     Client.objects.update(scope="read")
@@ -162,7 +172,9 @@ def test_resource_that_is_taken_away_is_left_out(app: App, signed_in: Browser, s
     assert audience(app, app.redeem(code).json()["access_token"]) == [TOOLS]
     renewed = app.refresh(tokens["refresh_token"]).json()
     assert audience(app, renewed["access_token"]) == [TOOLS]
-    refused(app.refresh(renewed["refresh_token"], resource=API), "invalid_target")
+    gone = "resource names one that is not allowed to this client any more."
+    words = gone if of_the == "client" else "that this authorization was not granted for"
+    refused(app.refresh(renewed["refresh_token"], resource=API), "invalid_target", words)
     settings.PKCE_AUTH = {**settings.PKCE_AUTH, "RESOURCES": {"/tools": "Tools", API: "The API"}}
     Client.objects.update(resources="")
     again = app.refresh(renewed["refresh_token"]).json()
@@ -175,7 +187,11 @@ def test_client_that_was_bound_to_another_resource_gets_no_token_for_this_projec
     settings.PKCE_AUTH = {**settings.PKCE_AUTH, "RESOURCES": {"/tools": "Tools"}}
     tokens = app.redeem(approve(signed_in, app.link())["code"]).json()
     Client.objects.update(resources=TOOLS)
-    refused(app.refresh(tokens["refresh_token"]), "invalid_grant", "none of the resources that were granted")
+    refused(
+        app.refresh(tokens["refresh_token"]),
+        "invalid_grant",
+        "The client may use none of the resources that were granted any more; begin a new authorization.",
+    )
     refused(app.refresh(tokens["refresh_token"], resource=TOOLS), "invalid_grant")
     Client.objects.update(resources=f"{TOOLS} {OWN}")
     assert app.refresh(tokens["refresh_token"]).status_code == 200
