@@ -73,12 +73,14 @@ _SERVERS_OWN: Final = (
     "default_scope",
     "grant_types",
     "rotates_refresh_tokens",
+    "token_format",
     "introspects",
     "web_origins",
     "client_uri",
     "policy_uri",
     "tos_uri",
     "registered_by",
+    "created_at",
 )
 
 
