@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import OperationalError
 from django.test import TestCase
 from django.utils import timezone
 
+from django_pkce_auth.client import refresh
 from django_pkce_auth.client.api import ForeignOrigin, InsufficientScope
 from django_pkce_auth.client.errors import ConnectError, ReconnectRequired
 from django_pkce_auth.client.models import Connection
@@ -186,6 +188,17 @@ def test_use_is_noted_at_most_once_in_five_minutes(connection: Connection, api: 
     assert last_used_at_after_a_call() == first
     Connection.objects.update(last_used_at=timezone.now() - timedelta(minutes=6))
     assert last_used_at_after_a_call() > first
+
+
+def test_use_that_can_not_be_noted_fails_no_call(
+    connection: Connection, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_rows: Any, **_values: Any) -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(refresh, "_write", fail)
+    with TestCase.captureOnCommitCallbacks(execute=True), connection.client() as client:
+        assert client.get("photos").status_code == 200
 
 
 def test_async_client_replaces_a_refused_token(connection: Connection, api: Api, acme: Acme) -> None:

@@ -332,7 +332,9 @@ def test_backend_that_gives_nobody_back_is_not_named_in_the_session(db: None, se
 def test_project_without_such_a_backend_is_told(db: None, settings: Any) -> None:
     settings.AUTHENTICATION_BACKENDS = ["tests.client.test_log_in.OnlyWatches"]
     browser = Browser()
-    with pytest.raises(ImproperlyConfigured, match="AUTHENTICATION_BACKENDS"):
+    with pytest.raises(
+        ImproperlyConfigured, match=r"^No backend of AUTHENTICATION_BACKENDS gives back who logged in\.$"
+    ):
         log_in(browser)
     assert who(browser) is None
 
