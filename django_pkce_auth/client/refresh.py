@@ -96,7 +96,12 @@ def note_use(connection: Connection, *, now: datetime) -> None:
     if last is None or last < now - USE_INTERVAL:
         connection.last_used_at = now
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_INTERVAL)
-        note = partial(_write, _rows().filter(stale, pk=connection.pk), last_used_at=now)
+        row = _rows().filter(stale, pk=connection.pk)
+
+        # No partial: Django 5.2 asks a callback that failed for its __qualname__.
+        def note() -> None:
+            _write(row, last_used_at=now)
+
         # Within the caller's transaction it would lock the row to its end, and a refresh could no longer be apart.
         transaction.on_commit(note, using=router.db_for_write(Connection), robust=True)
 
