@@ -39,7 +39,9 @@ def open_cursor(connection: Any) -> Any:
 def went_stale(connection: Any, error: Exception) -> bool:
     """True where the statement is to be run again; then nothing is prepared on this connection any more."""
     raw = connection.connection
-    if getattr(error.__cause__, "sqlstate", None) not in _STALE or getattr(raw, "prepare_threshold", None) is None:
+    if connection.in_atomic_block or getattr(raw, "prepare_threshold", None) is None:
+        return False
+    if getattr(error.__cause__, "sqlstate", None) not in _STALE:
         return False
     raw.prepare_threshold = None
-    return not connection.in_atomic_block
+    return True

@@ -66,6 +66,10 @@ class Statement:
             {f"{label}{name}": cast for name, cast in self.casts.items()},
         )
 
+    def typed(self, row: str) -> str:
+        """Return parameters, as VALUES has them, for SELECT, which takes no type from the column."""
+        return _NAMED.sub(lambda place: f"{place[0]}{self.casts.get(place[1], '')}", row)
+
     def run(self, using: str, values: Mapping[str, Any], answer: Callable[[Any, Any], Answer]) -> Answer:
         """Execute it, and return the ``answer`` that cursor and connection give."""
         connection = connections[using]

@@ -165,16 +165,11 @@ class _Part:
         if condition and self.is_update:
             sql = f"{sql} AND {condition}"
         elif condition:
-            sql = _ROW.sub(lambda row: f"SELECT {self._typed(row[1])} WHERE {condition}", sql)
+            sql = _ROW.sub(lambda row: f"SELECT {self.own.typed(row[1])} WHERE {condition}", sql)
         for name in self.waits:
             sql = sql.replace(f"%({name})s", key)
         return sql
 
-    def _typed(self, row: str) -> str:
-        """What stands in VALUES has its column's type, and what stands in SELECT has none."""
-        return _NAME.sub(lambda place: f"{place[0]}{self.own.casts.get(place[1], '')}", row)
 
-
-_NAME: Final = re.compile(r"%\((\w+)\)s")
 _ROW: Final = re.compile(r"VALUES \((%\(\w+\)s(?:, %\(\w+\)s)*)\)")
 """The row of an INSERT, where each column has a value of its own and nothing around it."""

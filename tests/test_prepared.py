@@ -40,7 +40,9 @@ def prepared() -> list[str]:
         return [statement for (statement,) in cursor.fetchall()]
 
 
-def test_nothing_is_prepared_unless_the_project_says_so(app: App, tokens: dict[str, Any]) -> None:
+def test_nothing_is_prepared_unless_the_project_says_so(driver: Any, app: App, tokens: dict[str, Any]) -> None:
+    driver.prepare_threshold = None
+    driver.execute("DEALLOCATE ALL")
     for _ in range(8):
         assert Browser().get("/api/read", headers=bearer(tokens["access_token"])).status_code == 200
     assert not prepared()

@@ -176,14 +176,14 @@ def clean_web_origins(lines: str | Iterable[str]) -> str:
 
 def clean_metadata(value: object) -> dict[str, Any]:
     """Return a JSON object for the project's own use, empty where there is none; raises ValidationError for others."""
+    if value is None:
+        return {}
     try:
         # Numbers that JSON does not have are taken by Python's own and by no database.
         written = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
-        value = ()
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or _NUL.search(written):
+        written = ""
+    if not isinstance(value, dict) or not written or _NUL.search(written):
         raise ValidationError(_('This takes a JSON object: {"name": "value"}.'))
     return value
 

@@ -36,7 +36,10 @@ def revoke_family(
 def revoke_families(
     families: QuerySet[TokenFamily], *, reason: TokenFamily.Reason, now: datetime, using: str, actor: Any = None
 ) -> int:
-    """End all that ``families`` hold, with one UPDATE, and return how many ended by it."""
+    """End all that ``families`` hold, with one UPDATE, and return how many ended by it.
+
+    They are found once more to be told of, so by nothing that the UPDATE changes.
+    """
     with transaction.atomic(using=using):
         changed = families.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason)
         ended = families.filter(revoked_at=now, revoked_reason=reason).select_related("client", "user")

@@ -25,13 +25,6 @@ def busy(register: Callable[..., App]) -> App:
     return app
 
 
-@pytest.fixture
-def root(django_user_model: Any) -> Browser:
-    browser = Browser()
-    browser.force_login(django_user_model.objects.create_superuser(username="root"))
-    return browser
-
-
 @contextmanager
 def asked_meanwhile(app: App) -> Iterator[list[int]]:
     """Let the client ask for a token when the first of its rows is to be deleted; yields the status of the answer."""
@@ -54,27 +47,27 @@ def asked_meanwhile(app: App) -> Iterator[list[int]]:
         yield answers
 
 
-def delete(root: Browser, client: Client, *, by: str) -> Any:
+def delete(admin_client: Browser, client: Client, *, by: str) -> Any:
     if by == "page":
-        return root.post(f"{ADMIN}/{client.pk}/delete/", {"post": "yes"})
+        return admin_client.post(f"{ADMIN}/{client.pk}/delete/", {"post": "yes"})
     chosen = {"action": "delete_selected", "_selected_action": [client.pk], "post": "yes"}
-    return root.post(f"{ADMIN}/", chosen)
+    return admin_client.post(f"{ADMIN}/", chosen)
 
 
 @pytest.mark.parametrize("by", ["page", "list"])
-def test_client_that_goes_on_asking_is_deleted_with_what_it_got(by: str, busy: App, root: Browser) -> None:
+def test_client_that_goes_on_asking_is_deleted_with_what_it_got(by: str, busy: App, admin_client: Browser) -> None:
     if connection.vendor == "sqlite":
         pytest.skip("one writer at a time: it asks before, or after")
     with asked_meanwhile(busy) as answers:
-        assert delete(root, busy.client, by=by).status_code == 302
+        assert delete(admin_client, busy.client, by=by).status_code == 302
     assert answers == [200]
     for model in (Client, TokenFamily, AccessToken):
         assert not model.objects.exists()
 
 
 @pytest.mark.parametrize("by", ["page", "list"])
-def test_deletion_that_gave_way_is_run_again(by: str, busy: App, root: Browser) -> None:
+def test_deletion_that_gave_way_is_run_again(by: str, busy: App, admin_client: Browser) -> None:
     with database_raises(failure(1213, "Deadlock found"), times=1, only="DELETE") as failed:
-        assert delete(root, busy.client, by=by).status_code == 302
+        assert delete(admin_client, busy.client, by=by).status_code == 302
     assert len(failed) == 1
     assert not Client.objects.exists()
