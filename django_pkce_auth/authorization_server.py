@@ -41,11 +41,9 @@ class AuthorizationServer:
     introspection_url: str = ""
 
 
-def parse_authorization_server(entry: object) -> AuthorizationServer | None:
-    """Read the setting; raises ImproperlyConfigured. None where this project's own tokens are accepted."""
+def parse_authorization_server(entry: object) -> AuthorizationServer:
+    """Read the setting; raises ImproperlyConfigured."""
     where = "PKCE_AUTH['AUTHORIZATION_SERVER']"
-    if entry is None:
-        return None
     if not isinstance(entry, Mapping):
         raise ImproperlyConfigured(f"{where} is no dict.")
     if unknown := sorted(str(key) for key in entry if key not in KEYS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
@@ -13,10 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .addresses import issuer_fault
-from .authorization_server import AuthorizationServer, parse_authorization_server
 from .provider_settings import ProviderSettings, parse_provider
 from .resource_registry import ResourceRegistry, parse_resources
 from .scope_registry import ScopeRegistry, parse_scopes
+
+if TYPE_CHECKING:
+    from .authorization_server import AuthorizationServer
 
 # What each key means, in the words that the documentation shows; the checks take the names from here too.
 KEYS: Mapping[str, str] = {
@@ -110,7 +112,7 @@ def parse(raw: object) -> Settings:
         resources=parse_resources(_mapping(raw, "RESOURCES"), issuer=issuer),
         encryption_keys=_encryption_keys(raw.get("ENCRYPTION_KEYS", ())),
         providers={slug: parse_provider(slug, entry) for slug, entry in _mapping(raw, "PROVIDERS").items()},
-        authorization_server=parse_authorization_server(raw.get("AUTHORIZATION_SERVER")),
+        authorization_server=_authorization_server(raw.get("AUTHORIZATION_SERVER")),
         server_policy=raw.get("SERVER_POLICY", "django_pkce_auth.server.policy.ServerPolicy"),
         client_policy=raw.get("CLIENT_POLICY", "django_pkce_auth.client.policy.ClientPolicy"),
         authorization_code_lifetime=_lifetime(raw, "AUTHORIZATION_CODE_LIFETIME", 60),
@@ -136,6 +138,15 @@ def missing(key: str) -> ImproperlyConfigured:
 def policy(dotted_path: str) -> Any:
     """Return an instance of the policy class that a setting names."""
     return import_string(dotted_path)()
+
+
+def _authorization_server(entry: object) -> AuthorizationServer | None:
+    """None where this project's own tokens are accepted, as nearly everywhere: nothing is imported for it there."""
+    if entry is None:
+        return None
+    from .authorization_server import parse_authorization_server
+
+    return parse_authorization_server(entry)
 
 
 def _mapping(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .addresses import is_loopback_url
 from .presets import PRESETS
-from .protocol.client_authentication import AUTHENTICATION_METHODS
+from .protocol.authentication_methods import AUTHENTICATION_METHODS
 from .protocol.scopes import is_scope_token
 
 PROVIDER_KEYS: Mapping[str, str] = {

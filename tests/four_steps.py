@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from django.http import HttpResponse
 from django.test import Client as Browser
 
+from django_pkce_auth.protocol.authentication_methods import CLIENT_SECRET_BASIC, NONE
 from django_pkce_auth.protocol.authorization import AuthorizationRequest
-from django_pkce_auth.protocol.client_authentication import CLIENT_SECRET_BASIC, NONE, ClientCredentials
+from django_pkce_auth.protocol.client_authentication import ClientCredentials
 from django_pkce_auth.protocol.pkce import code_challenge
 from django_pkce_auth.server.models import Client
 

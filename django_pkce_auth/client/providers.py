@@ -9,8 +9,9 @@ from typing import Any
 
 from ..conf import Settings
 from ..discovery import Unpublished, server_metadata
+from ..protocol.authentication_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE
 from ..protocol.bearer import encode as bearer_header
-from ..protocol.client_authentication import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE, ClientCredentials
+from ..protocol.client_authentication import ClientCredentials
 from ..protocol.errors import INVALID_SCOPE, OAuthError
 from ..protocol.metadata import ServerMetadata
 from ..protocol.pkce import S256

@@ -8,13 +8,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus, unquote_plus
 
+from .authentication_methods import CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE
 from .errors import INVALID_CLIENT, INVALID_REQUEST, OAuthError
 from .parameters import Parameters
-
-CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105  (a method's name)
-CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105
-NONE = "none"
-AUTHENTICATION_METHODS = (CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, NONE)
 
 _VSCHAR = re.compile(r"[\x20-\x7e]+\Z")
 # ASCII as well, since IGNORECASE alone lets the long s and the Kelvin sign pass for s and k.

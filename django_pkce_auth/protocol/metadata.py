@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from .authentication_methods import AUTHENTICATION_METHODS
 from .authorization import RESPONSE_MODES, RESPONSE_TYPES
-from .client_authentication import AUTHENTICATION_METHODS
 from .errors import INVALID_REQUEST, OAuthError
 from .pkce import CODE_CHALLENGE_METHODS
 

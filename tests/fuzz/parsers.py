@@ -22,6 +22,7 @@ import atheris
 
 with atheris.instrument_imports(include=["django_pkce_auth.protocol"]):
     from django_pkce_auth.protocol import (
+        authentication_methods,
         authorization,
         bearer,
         client_authentication,
@@ -153,7 +154,7 @@ def client_credentials(data: bytes) -> None:
             continue
         readings = [(credentials.client_id, credentials.client_secret or ""), *credentials.alternatives]
         assert all(VISIBLE.issuperset(client_id + secret) for client_id, secret in readings)
-        if credentials.method == client_authentication.CLIENT_SECRET_BASIC:
+        if credentials.method == authentication_methods.CLIENT_SECRET_BASIC:
             again = client_authentication.ClientCredentials.decode(credentials.header(), parameters.Parameters.of())
         else:
             again = client_authentication.ClientCredentials.decode(None, sent(credentials.parameters()))

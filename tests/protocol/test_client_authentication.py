@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_pkce_auth.protocol.client_authentication import AUTHENTICATION_METHODS, ClientCredentials
+from django_pkce_auth.protocol.authentication_methods import AUTHENTICATION_METHODS
+from django_pkce_auth.protocol.client_authentication import ClientCredentials
 from django_pkce_auth.protocol.parameters import Parameters, encode
 
 from .wire import any_parameters, any_text, refusal, value_or_refusal, visible

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from ...authorization_server import AuthorizationServer
 from ...discovery import Unpublished, server_metadata
-from ...protocol.client_authentication import CLIENT_SECRET_BASIC, ClientCredentials
+from ...protocol.authentication_methods import CLIENT_SECRET_BASIC
+from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_SCOPE, OAuthError
 from ...protocol.introspection import IntrospectionRequest, IntrospectionResponse
 from ...secrets import digest

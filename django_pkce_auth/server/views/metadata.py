@@ -7,7 +7,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
 from ... import conf
-from ...protocol.client_authentication import AUTHENTICATION_METHODS, NONE
+from ...protocol.authentication_methods import AUTHENTICATION_METHODS, NONE
 from ...protocol.metadata import server_document
 from ...published import published_json
 from ..grants import GRANTS

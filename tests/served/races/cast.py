@@ -10,7 +10,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from django_pkce_auth.protocol.client_authentication import CLIENT_SECRET_BASIC, ClientCredentials
+from django_pkce_auth.protocol.authentication_methods import CLIENT_SECRET_BASIC
+from django_pkce_auth.protocol.client_authentication import ClientCredentials
 from django_pkce_auth.protocol.pkce import code_challenge
 from django_pkce_auth.secrets import ACCESS_TOKEN, AUTHORIZATION_CODE, REFRESH_TOKEN, digest, generate
 from django_pkce_auth.server.clients import add_secret
