@@ -26,6 +26,7 @@ from .models import Client, ClientSecret, RedirectURI, TokenFamily
 
 # PostgreSQL takes it in no text.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_MAX_DEPTH = 31  # levels that MariaDB takes for JSON
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
@@ -179,13 +180,21 @@ def clean_metadata(value: object) -> dict[str, Any]:
     if value is None:
         return {}
     try:
-        # Numbers that JSON does not have are taken by Python's own and by no database.
-        written = json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        written = ""
-    if not isinstance(value, dict) or not written or _NUL.search(written):
-        raise ValidationError(_('This takes a JSON object: {"name": "value"}.'))
+        # Numbers that JSON does not have and halves of surrogate pairs are taken by Python's own and by no database.
+        written = json.dumps(value, allow_nan=False, ensure_ascii=False).encode().decode()
+        depth = _depth(value)
+    except (TypeError, ValueError, RecursionError):
+        written, depth = "", 0
+    if not isinstance(value, dict) or not written or _NUL.search(written) or depth > _MAX_DEPTH:
+        message = _('This takes a JSON object: {"name": "value"}, with at most %(depth)d levels one within another.')
+        raise ValidationError(message % {"depth": _MAX_DEPTH})
     return value
+
+
+def _depth(value: object) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _is_origin(origin: str) -> bool:

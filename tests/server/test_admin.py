@@ -177,6 +177,12 @@ def test_client_id_is_generated_where_none_is_chosen(root: Browser) -> None:
         ("metadata", '{"team": "\\u0000"}', "a JSON object"),
         ("metadata", '{"team": "\\\\\\u0000"}', "a JSON object"),
         ("metadata", '{"share": 1e999}', "a JSON object"),
+        ("metadata", '{"share": ' + "9" * 5000 + "}", "a JSON object"),
+        ("metadata", '{"team": "\\ud800"}', "a JSON object"),
+        ("metadata", '{"\\udc00": 1}', "a JSON object"),
+        ("metadata", "[" * 100_000, "a JSON object"),
+        ("metadata", '{"a":' * 32 + "1" + "}" * 32, "31 levels"),
+        ("metadata", '{"a":' + "[" * 31 + "]" * 31 + "}", "31 levels"),
     ],
 )
 def test_mistake_is_explained_next_to_its_field(root: Browser, field: str, value: Any, words: str) -> None:
@@ -193,6 +199,11 @@ def test_metadata_may_be_emptied(root: Browser, app: App, emptied: str) -> None:
     assert root.post(url, {**filled_in(root, url), "metadata": emptied}).status_code == 302
     app.client.refresh_from_db()
     assert app.client.metadata == {}
+
+
+def test_metadata_may_be_as_deep_as_every_database_takes_it(root: Browser) -> None:
+    root.post(ADD, {**FORM, "metadata": '{"a":' * 31 + '"\\ud83d\\ude00"' + "}" * 31})
+    assert "\U0001f600" in str(Client.objects.get().metadata)
 
 
 def test_private_use_scheme_is_for_public_clients(root: Browser) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -35,6 +36,23 @@ GRANTS = (
     (DEVICE_CODE, _("Its users enter a code on another device (device authorization)")),
 )
 REFRESHED = {"authorization_code", DEVICE_CODE}
+
+
+class MetadataField(forms.JSONField):
+    """Django's own fails at what Python can't read, and shows again what no page can hold."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return clean_metadata(super().to_python(value))
+        except (ValueError, RecursionError):
+            return clean_metadata("")
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            self.to_python(data)
+        except ValidationError:
+            return InvalidJSONInput(data)
+        return super().bound_data(data, initial)
 
 
 class ClientForm(ModelForm):
@@ -100,6 +118,7 @@ class ClientForm(ModelForm):
             "tos_uri",
             "metadata",
         ]
+        field_classes = {"metadata": MetadataField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -166,9 +185,6 @@ class ClientForm(ModelForm):
 
     def clean_web_origins(self) -> str:
         return clean_web_origins(self.cleaned_data["web_origins"])
-
-    def clean_metadata(self) -> dict[str, Any]:
-        return clean_metadata(self.cleaned_data["metadata"])
 
     def save(self, commit: bool = True) -> Client:
         client, cleaned = self.instance, self.cleaned_data
