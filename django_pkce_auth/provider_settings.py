@@ -104,8 +104,7 @@ def parse_provider(slug: str, entry: object) -> ProviderSettings:
     if method and method not in AUTHENTICATION_METHODS:
         known = ", ".join(AUTHENTICATION_METHODS)
         raise ImproperlyConfigured(f"{where}['client_authentication'] is {method!r}; known are {known}.")
-    if not isinstance(entry.get("extra_authorize_parameters") or {}, Mapping):
-        raise ImproperlyConfigured(f"{where}['extra_authorize_parameters'] is no dict.")
+    _check_extra_parameters(f"{where}['extra_authorize_parameters']", entry.get("extra_authorize_parameters") or {})
     given = {key: value for key, value in entry.items() if value is not None}
     listed = entry.get("scopes") or ()
     words = listed if isinstance(listed, Mapping) else {}
@@ -134,6 +133,14 @@ def _provider_scopes(where: str, value: object) -> tuple[str, ...]:
             f"{where}['scopes'] holds {bad[0]!r}, which can't be a scope (RFC 6749 section 3.3)."
         )
     return scopes
+
+
+def _check_extra_parameters(where: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise ImproperlyConfigured(f"{where} is no dict.")
+    for name, text in value.items():
+        if not all(isinstance(each, str) and each.isprintable() for each in (name, text)):
+            raise ImproperlyConfigured(f"{where} holds {name!r}: {text!r}; both must be printable strings.")
 
 
 def _check_provider_url(where: str, url: str) -> None:

@@ -95,6 +95,9 @@ def test_setting_that_cannot_be_used_says_how_to_mend_it(raw: Any, words: str) -
         ("acme", {**ACME, "scopes": 5}, "can't be a scope"),
         ("acme", {**ACME, "client_authentication": "basic"}, "known are client_secret_basic"),
         ("acme", {**ACME, "extra_authorize_parameters": "prompt=consent"}, "is no dict"),
+        ("acme", {**ACME, "extra_authorize_parameters": {"max_age": 0}}, "'max_age': 0; both must be printable"),
+        ("acme", {**ACME, "extra_authorize_parameters": {"prompt": "\ud800"}}, "both must be printable strings"),
+        ("acme", {**ACME, "extra_authorize_parameters": {1: "1"}}, "1: '1'; both must be printable"),
     ],
 )
 def test_provider_that_cannot_be_used_says_how_to_mend_it(slug: Any, entry: Any, words: str) -> None:

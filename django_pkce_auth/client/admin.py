@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import conf
+from ..json_object import JSONObjectField
 from ..presets import PRESETS
 from ..provider_settings import parse_provider
 from .models import Connection, Provider
@@ -46,16 +47,13 @@ class ProviderForm(ModelForm):
     class Meta:
         model = Provider
         exclude = ["raw_client_secret"]
+        field_classes = {"extra_authorize_parameters": JSONObjectField}
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]
         if slug in conf.settings().providers:
             raise ValidationError(_("The settings have a provider of this slug; choose another one."))
         return slug
-
-    def clean_extra_authorize_parameters(self) -> Any:
-        # An empty box is None for Django, which the column does not take.
-        return self.cleaned_data["extra_authorize_parameters"] or {}
 
     def clean(self) -> None:
         """Hold the row to what the settings are held to, and its addresses to https."""

@@ -11,12 +11,12 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
 from ..conf import Settings
+from ..json_object import clean_json_object
 from ..secrets import digest
 from .clients import (
     add_secret,
     clean_client_id,
     clean_grant_types,
-    clean_metadata,
     clean_new_client_id,
     clean_redirect_uris,
     clean_resources,
@@ -102,7 +102,7 @@ def _set_fields(client: Client, entry: Mapping[str, Any], settings: Settings, no
         if name in entry:
             setattr(client, name, entry[name])
     if "metadata" in entry:
-        client.metadata = clean_metadata(entry["metadata"])
+        client.metadata = clean_json_object(entry["metadata"])
     if "scopes" in entry:
         client.scope = clean_scope(entry["scopes"], settings.scopes)
     if "default_scopes" in entry:

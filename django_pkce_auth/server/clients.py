@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib.auth import get_user_model
@@ -24,9 +22,6 @@ from ..secrets import CLIENT_SECRET, MIN_PROVISIONED_CHARACTERS, digest, generat
 from ..statement import plain_field
 from .models import Client, ClientSecret, RedirectURI, TokenFamily
 
-# PostgreSQL takes it in no text.
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-_MAX_DEPTH = 31  # levels that MariaDB takes for JSON
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
@@ -173,28 +168,6 @@ def clean_web_origins(lines: str | Iterable[str]) -> str:
                 % {"origin": origin[:100]}
             )
     return " ".join(origins)
-
-
-def clean_metadata(value: object) -> dict[str, Any]:
-    """Return a JSON object for the project's own use, empty where there is none; raises ValidationError for others."""
-    if value is None:
-        return {}
-    try:
-        # Numbers that JSON does not have and halves of surrogate pairs are taken by Python's own and by no database.
-        written = json.dumps(value, allow_nan=False, ensure_ascii=False).encode().decode()
-        depth = _depth(value)
-    except (TypeError, ValueError, RecursionError):
-        written, depth = "", 0
-    if not isinstance(value, dict) or not written or _NUL.search(written) or depth > _MAX_DEPTH:
-        message = _('This takes a JSON object: {"name": "value"}, with at most %(depth)d levels one within another.')
-        raise ValidationError(message % {"depth": _MAX_DEPTH})
-    return value
-
-
-def _depth(value: object) -> int:
-    if not isinstance(value, dict | list):
-        return 0
-    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _is_origin(origin: str) -> bool:

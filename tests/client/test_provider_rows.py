@@ -121,6 +121,10 @@ def test_admin_takes_a_secret_and_never_shows_it(admin: Browser) -> None:
         ({"issuer": "http://127.0.0.1:8000"}, "issuer", "https://"),
         ({"token_url": ""}, None, "needs"),
         ({"scope": 'a"b'}, None, "can't be a scope"),
+        ({"extra_authorize_parameters": '{"max_age": 0}'}, None, "'max_age': 0; both must be printable strings"),
+        ({"extra_authorize_parameters": "[]"}, "extra_authorize_parameters", "a JSON object"),
+        ({"extra_authorize_parameters": '{"a": "\\ud800"}'}, "extra_authorize_parameters", "a JSON object"),
+        ({"extra_authorize_parameters": "9" * 5000}, "extra_authorize_parameters", "a JSON object"),
     ],
 )
 def test_admin_explains_what_is_wrong(change: dict[str, str], field: str | None, words: str, admin: Browser) -> None:
@@ -134,7 +138,7 @@ def test_admin_explains_what_is_wrong(change: dict[str, str], field: str | None,
     assert not Provider.objects.exists()
 
 
-@pytest.mark.parametrize("emptied", ["", "null", "[]"])
+@pytest.mark.parametrize("emptied", ["", "null", "{}"])
 def test_extra_parameters_may_be_emptied(emptied: str, admin: Browser) -> None:
     fields = {**ROW, "extra_authorize_parameters": emptied}
     assert admin.post("/admin/pkce_auth/provider/add/", fields).status_code == 302

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.forms.fields import InvalidJSONInput
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ... import conf
+from ...json_object import JSONObjectField
 from ...protocol.grant_types import DEVICE_CODE
 from ..clients import (
     clean_grant_types,
-    clean_metadata,
     clean_new_client_id,
     clean_redirect_uris,
     clean_resources,
@@ -36,23 +35,6 @@ GRANTS = (
     (DEVICE_CODE, _("Its users enter a code on another device (device authorization)")),
 )
 REFRESHED = {"authorization_code", DEVICE_CODE}
-
-
-class MetadataField(forms.JSONField):
-    """Django's own fails at what Python can't read, and shows again what no page can hold."""
-
-    def to_python(self, value: Any) -> Any:
-        try:
-            return clean_metadata(super().to_python(value))
-        except (ValueError, RecursionError):
-            return clean_metadata("")
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        try:
-            self.to_python(data)
-        except ValidationError:
-            return InvalidJSONInput(data)
-        return super().bound_data(data, initial)
 
 
 class ClientForm(ModelForm):
@@ -118,7 +100,7 @@ class ClientForm(ModelForm):
             "tos_uri",
             "metadata",
         ]
-        field_classes = {"metadata": MetadataField}
+        field_classes = {"metadata": JSONObjectField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
