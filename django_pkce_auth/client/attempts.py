@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import router
+from django.db import router, transaction
 
 from ..encryption import Unreadable
 from ..protocol.pkce import code_challenge
@@ -49,9 +49,8 @@ def create(
     now: datetime,
     connection: Connection | None = None,
 ) -> Begun:
-    """Insert an attempt with its own state and verifier; a few that ran out long ago are removed."""
+    """Insert an attempt with its own state and verifier; a few that ran out long ago are removed after the commit."""
     using = router.db_for_write(ConnectAttempt)
-    _purge(now, using)
     state = generate()
     verifier = None if provider.settings.rejects_pkce else generate()
     ConnectAttempt(
@@ -69,6 +68,7 @@ def create(
         next_url=next_url,
         scope=scope,
     ).save(force_insert=True, using=using)
+    _purge_after_commit(now, using)
     return Begun(state, code_challenge(verifier) if verifier else None)
 
 
@@ -123,8 +123,14 @@ def complete(attempt: ConnectAttempt, *, now: datetime) -> None:
     ConnectAttempt.objects.using(using).filter(pk=attempt.pk).update(completed_at=now)
 
 
-def _purge(now: datetime, using: str) -> None:
+def _purge_after_commit(now: datetime, using: str) -> None:
     attempts = ConnectAttempt.objects.using(using)
-    expired = list(attempts.filter(expires_at__lt=now - LIFETIME).values_list("pk", flat=True)[:PURGE_BATCH])
-    if expired:
-        attempts.filter(pk__in=expired).delete()
+
+    # No partial: Django 5.2 asks a callback that failed for its __qualname__.
+    def purge() -> None:
+        expired = list(attempts.filter(expires_at__lt=now - LIFETIME).values_list("pk", flat=True)[:PURGE_BATCH])
+        if expired:
+            attempts.filter(pk__in=expired).delete()
+
+    # Within the caller's transaction it would lock rows to its end, and whoever begins an attempt then would wait.
+    transaction.on_commit(purge, using=using, robust=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from django_pkce_auth.client import attempts
 from django_pkce_auth.client.attempts import LIFETIME, AttemptRefused, complete, create, take
@@ -100,3 +101,15 @@ def test_attempt_is_read_together_with_its_user(acme: Acme, alice: Any, django_a
     state = begun(acme, alice)
     with django_assert_num_queries(2):
         assert ended(state, alice).user.username == "alice"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_expired_attempts_are_removed_after_the_commit_of_who_begins_one(acme: Acme, django_user_model: Any) -> None:
+    """Their rows would be locked to the end of a project's transaction, and others who begin one would wait for it."""
+    alice = django_user_model.objects.create_user(username="alice")
+    begun(acme, alice)
+    ConnectAttempt.objects.update(expires_at=NOW - 2 * LIFETIME)
+    with transaction.atomic():
+        begun(acme, alice)
+        assert ConnectAttempt.objects.count() == 2
+    assert ConnectAttempt.objects.get().expires_at == END

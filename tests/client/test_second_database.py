@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import IntegrityError
 from django.test import Client as Browser
+from django.test import TestCase
 
 from django_pkce_auth import signals
 from django_pkce_auth.client import connections
@@ -52,7 +53,8 @@ def test_attempt_is_used_once_and_removed_when_it_is_over(signed_in: Browser) ->
     assert come_back(signed_in, code=CODE, state=state).status_code == 302
     assert come_back(signed_in, code=CODE, state="another").status_code == 400
     ConnectAttempt.objects.update(expires_at=LONG_AGO)
-    begin(signed_in)
+    with TestCase.captureOnCommitCallbacks(using=second_database.ALIAS, execute=True):
+        begin(signed_in)
     assert ConnectAttempt.objects.count() == 1
 
 

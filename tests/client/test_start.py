@@ -200,6 +200,7 @@ def test_next_of_the_log_in_page_never_leads_to_another_site_for_who_is_signed_i
         assert (response.status_code, response["Location"]) == (302, "/connect/")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_attempts_that_ran_out_long_ago_are_removed_and_others_kept(signed_in: Browser) -> None:
     begin(signed_in)
     ConnectAttempt.objects.update(expires_at=ConnectAttempt.objects.get().expires_at - timedelta(hours=1))
