@@ -33,7 +33,8 @@ DATABASE_ERRORS: Final = (OperationalError, InterfaceError, InternalError)
 _SQLITE_ERROR: Final = 1
 _MYSQL_SERVER_ERRORS: Final = frozenset(
     {1020, 1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1792, 1836, 1927, 1969}
-    | {3024, 4031}
+    # A node that its cluster (Galera) left behind, and the connections or statements that one account may have.
+    | {1047, 1226, 3024, 4031}
 )
 _MYSQL_CLIENT_ERRORS: Final = range(2000, 3000)
 # PostgreSQL is a standby for the moment, or ended a transaction that waited too long.

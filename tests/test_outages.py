@@ -129,6 +129,8 @@ def test_wrong_statement_stays_a_fault(app: App) -> None:
         (failure(2013, "Lost connection to server during query"), True, False),
         (failure(1213, "Deadlock found when trying to get lock"), True, True),
         (failure(1205, "Lock wait timeout exceeded"), True, False),
+        (failure(1047, "WSREP has not yet prepared node for application use"), True, False),
+        (failure(1226, "User 'app' has exceeded the 'max_user_connections' resource"), True, False),
         (failure(0, "", kind=InterfaceError), True, False),
         (failure(1054, "Unknown column 'x' in 'field list'"), False, False),
         (failure("database is locked", sqlite_errorcode=5), True, False),
