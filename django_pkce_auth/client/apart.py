@@ -30,8 +30,9 @@ Result = TypeVar("Result")
 def apart(connection: Connection, work: Callable[[], Result]) -> Result | None:
     """Do ``work`` on the row of ``connection`` in a transaction of its own, if the caller is in one.
 
-    None where there is no need, and where it can't be: the caller's transaction made the row or holds its lock, or
-    the database (SQLite) has one writer at a time and no way to tell whether a row is locked.
+    None where there is no need, and where it can't be: the caller's transaction made the row or holds its lock, no
+    second connection can be had, or the database (SQLite) has one writer at a time and no way to tell whether a row is
+    locked.
     """
     using = router.db_for_write(Connection)
     database = databases[using]
@@ -57,6 +58,11 @@ def _work(row: QuerySet[Connection], using: str, work: Callable[[], Result]) -> 
 
 
 def _is_free(row: QuerySet[Connection], using: str) -> bool:
+    try:
+        # Asked for once: a pool that has none left says so only after half a minute.
+        databases[using].ensure_connection()
+    except DatabaseError:
+        return False
     for pause in PAUSES_SECONDS:
         try:
             with transaction.atomic(using=using):

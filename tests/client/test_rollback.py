@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connections, transaction
 from django.db import connection as database
 from django.utils import timezone
 
@@ -254,3 +254,23 @@ def test_wrong_statement_is_not_run_again(due: Connection, monkeypatch: pytest.M
     with database.execute_wrapper(away), pytest.raises(OperationalError):
         due.access_token()
     assert away.left == 8
+
+
+def test_connection_that_can_not_be_had_is_asked_for_once(
+    row_locks: None, due: Connection, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool waits for half a minute until it says so; four times that is no look at a lock."""
+    wrapper, caller, asked = type(connections["default"]), threading.get_ident(), []
+    connect = wrapper.get_new_connection
+
+    def exhausted(self: Any, parameters: Any) -> Any:
+        if threading.get_ident() == caller:
+            return connect(self, parameters)
+        asked.append(1)
+        raise self.Database.OperationalError("couldn't get a connection after 30.00 sec")
+
+    monkeypatch.setattr(wrapper, "get_new_connection", exhausted)
+    with transaction.atomic():
+        assert due.access_token() == NEW_ACCESS
+    assert len(asked) == 1
+    assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
