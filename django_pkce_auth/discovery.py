@@ -122,12 +122,16 @@ def server_metadata(issuer: str, *, transport: Transport, apart: bool = False) -
 
 
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})")
+_AGE = re.compile(r"\d{1,9}\Z", re.ASCII)
 
 
 def lifetime(answer: Answer) -> float:
-    """Return the seconds that an answer may be kept (RFC 9111 §5.2.2.1), within a minute and a day."""
+    """Return the seconds that an answer may still be kept (RFC 9111 §4.2, §5.2.2.1), within a minute and a day."""
     said = _MAX_AGE.search(answer.headers.get("cache-control", "").lower())
-    return min(max(int(said[1]) if said else USUAL_SECONDS, MIN_SECONDS), MAX_SECONDS)
+    # A cache on the way, such as a CDN, has kept it for this long already (§5.1).
+    spent = _AGE.match(answer.headers.get("age", ""))
+    left = (int(said[1]) if said else USUAL_SECONDS) - (int(spent[0]) if spent else 0)
+    return min(max(left, MIN_SECONDS), MAX_SECONDS)
 
 
 def _checked(metadata: ServerMetadata) -> ServerMetadata:

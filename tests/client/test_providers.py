@@ -107,6 +107,14 @@ def test_document_is_kept_for_its_http_lifetime(header: str, seconds: int) -> No
     assert discovery.lifetime(answer) == seconds
 
 
+@pytest.mark.parametrize(
+    ("age", "seconds"), [("0", 3600), ("3000", 600), ("3599", 60), ("999999999", 60), ("-5", 3600), ("²", 3600)]
+)
+def test_time_that_a_document_spent_in_a_cache_on_the_way_counts(age: str, seconds: int) -> None:
+    """A key that the issuer withdrew would serve for twice as long behind a CDN."""
+    assert discovery.lifetime(Answer(200, b"{}", {"cache-control": "public, max-age=3600", "age": age})) == seconds
+
+
 @pytest.mark.parametrize("issuer", ["https://evil.example", f"{ISSUER}/", "https://ACME.example", None, 1, [ISSUER]])
 def test_document_of_another_issuer_is_refused_rfc8414_3_3(issuer: object, acme: Acme) -> None:
     publish(acme, issuer=issuer)
