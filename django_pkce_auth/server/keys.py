@@ -53,7 +53,8 @@ def rotate_key(algorithm: str, *, settings: Settings, now: datetime) -> SigningK
     with transaction.atomic(using=using):
         begun = SigningKey.objects.signing(algorithm, now) is not None
         made = _make(algorithm, active_at=now + AHEAD if begun else now, settings=settings, now=now)
-        for key in SigningKey.objects.using(using).filter(algorithm=algorithm, retires_at=None).exclude(pk=made.pk):
+        signing = SigningKey.objects.using(using).filter(algorithm=algorithm, retires_at=None).exclude(pk=made.pk)
+        for key in signing.select_for_update():
             _end(key, at=made.active_at, settings=settings, using=using)
     return made
 
@@ -76,6 +77,11 @@ def retire_key(key: SigningKey, *, compromised: bool = False, settings: Settings
                 % {"algorithm": key.algorithm, "clients": ", ".join(names)}
             )
     with transaction.atomic(using=using):
+        # As it is by now: who read it before another took it out as compromised must not publish it again. That other
+        # may have begun later, or by another clock; what is gone in a minute signs nothing any more in any case.
+        key.refresh_from_db(using=using, from_queryset=SigningKey.objects.using(using).select_for_update())
+        if not compromised and key.state(now + timedelta(seconds=KEPT_SECONDS)) == "gone":
+            return
         _end(key, at=min(now, key.retires_at or now), settings=settings, using=using, compromised=compromised, now=now)
     _found.clear()
 

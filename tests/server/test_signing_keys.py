@@ -283,3 +283,13 @@ def test_admin_lets_only_those_act_who_may(django_user_model: Any) -> None:
     assert key.kid in browser.get(LIST).content.decode()
     browser.post(LIST, {"action": "rotate", "_selected_action": [key.pk]})
     assert SigningKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_key_that_was_read_before_it_was_compromised_is_not_published_again(later: int) -> None:
+    """Two administrators retire it at the same moment, one of them as compromised."""
+    kid = add().kid
+    one, other = (SigningKey.objects.get(kid=kid) for _ in range(2))
+    retire_key(one, compromised=True, settings=conf.settings(), now=NOW + timedelta(seconds=later))
+    retire_key(other, settings=conf.settings(), now=NOW)
+    assert published(NOW + timedelta(seconds=later)) == set()
