@@ -87,12 +87,17 @@ def is_public(address: str) -> bool:
             inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
         if any(found is not None and not _is_global(found) for found in inner):
             return False
-        if ip.ipv4_mapped is not None:
+        if ip.ipv4_mapped is not None or ip in _NAT64:
             return True
+        # Python takes all for public that is not registered as something else: site-local addresses, and other forms
+        # that carry an IPv4 one, such as a network's own NAT64 (RFC 8215).
+        return ip in _UNICAST and _is_global(ip)
     return _is_global(ip)
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that has been given out to the Internet (RFC 4291 §2.4, IANA)."""
 
 
 def _is_global(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -11,7 +11,10 @@ from django_pkce_auth.deadline import is_public
 from django_pkce_auth.transport import HttpTransport, TransportError
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34"])
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"],
+)
 def test_public_address_is_reached(address: str) -> None:
     assert is_public(address)
 
@@ -42,6 +45,11 @@ def test_public_address_is_reached(address: str) -> None:
         "::ffff:10.0.0.1",
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "::ffff:0:127.0.0.1",
+        "::127.0.0.1",
+        "fec0::1",
+        "4000::1",
         "2002:7f00:1::",
         "2001:db8::1",
         "no address",
