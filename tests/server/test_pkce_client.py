@@ -50,13 +50,24 @@ def test_create_prints_the_secret_once_and_it_works(run: Run, signed_in: Browser
     assert app.redeem(approve(signed_in, app.link())["code"]).status_code == 200
 
 
-@pytest.mark.parametrize("client_id", ["1", "990001"])
+@pytest.mark.parametrize("client_id", ["1", "990001", "01", "+1", "99_0001"])
 def test_client_id_that_is_or_may_become_a_users_key_is_refused_oauth21_7_4(run: Run, client_id: str) -> None:
-    """Its own signed token says sub=1, which another API may take for user 1."""
+    """Its own signed token says sub=1, which another API may take for user 1: as Django does, however it is written."""
     with pytest.raises(CommandError, match="key of a user"):
         run("create", "Photo App", "--client-id", client_id)
     assert not Client.objects.exists()
-    run("create", "Photo App", "--client-id", f"0{client_id}")
+    run("create", "Photo App", "--client-id", f"a{client_id}")
+
+
+@pytest.mark.parametrize("written", [str, str.upper, lambda key: key.replace("-", ""), "{{{}}}".format])
+def test_client_id_that_may_become_a_users_uuid_is_refused_oauth21_7_4(
+    written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    monkeypatch.setattr(clients, "plain_field", lambda field: models.UUIDField())
+    key = "6fa459ea-ee8a-3ca4-894e-db77e160355e"
+    with pytest.raises(ValidationError, match="key of a user"):
+        clients.clean_new_client_id(written(key))
+    assert clients.clean_new_client_id(f"{key}-app") == f"{key}-app"
 
 
 def test_client_id_is_refused_where_keys_are_texts_if_a_user_has_it(
