@@ -29,7 +29,7 @@ def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
     if not client.is_confidential:
         raise OAuthError(UNAUTHORIZED_CLIENT, "A public client may not introspect, as anybody can be it.")
     token = live_token(model, asked(), now=message.now)
-    if token is None or not _may_know(client, token):
+    if token is None or not _may_know(client, token, model):
         return json_response(IntrospectionResponse(active=False).encode())
     if model is AccessToken:
         # An API of another project asks; what it lets in is used there as it would be here.
@@ -37,8 +37,13 @@ def introspect(request: HttpRequest, message: ClientRequest) -> HttpResponse:
     return json_response(_describe(token, model, to=client, issuer=conf.settings().issuer).encode())
 
 
-def _may_know(client: Client, token: LiveToken) -> bool:
-    return _is_resource_server(client) or token.columns.family__client_id == client.id
+def _may_know(client: Client, token: LiveToken, model: type[AccessToken | RefreshToken]) -> bool:
+    """A refresh token is for its client and this server alone (RFC 6749 §1.5).
+
+    Many APIs look at ``active`` and no further, and would take one that was stolen for an access token, without the
+    secret that it takes here.
+    """
+    return token.columns.family__client_id == client.id or (model is AccessToken and _is_resource_server(client))
 
 
 def _is_resource_server(client: Client) -> bool:
