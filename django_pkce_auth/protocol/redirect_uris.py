@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 from functools import partial
 from heapq import nlargest
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MAX_CHARACTERS = 2_000
@@ -17,7 +18,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _URI_CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+\Z")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\Z|\[[0-9a-f:.]+\]\Z")
-_OWN_MACHINE = re.compile(r"127(?:\.[0-9]{1,3}){3}\Z|.+\.localhost\Z")  # RFC 6890 §2.2.2, RFC 6761 §6.3
+_LIKE_AN_ADDRESS = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z")
 _PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
 _LOOPBACK = re.compile(r"http://(?P<host>127\.0\.0\.1|\[::1\])(?::(?P<port>[0-9]{1,5}))?(?P<rest>(?:[/?].*)?)\Z")
 
@@ -62,6 +63,8 @@ def _web_problem(uri: str, scheme: str) -> str | None:
         return "The path must not hold the segments . and .., as browsers resolve them; write the resolved path."
     if scheme == "http" and host not in LOOPBACK_HOSTS:
         return "http:// is accepted for loopback (127.0.0.1, [::1], localhost) only; use https://."
+    if _LIKE_AN_ADDRESS.match(host) and _address(host) is None:
+        return "Browsers take this host for an IP address; write its four numbers, each from 0 to 255."
     return None
 
 
@@ -71,7 +74,19 @@ def is_loopback(uri: str) -> bool:
     if parts is None or parts.scheme not in ("http", "https"):
         return False
     host, _ = _host_and_port(parts.netloc)
-    return host in LOOPBACK_HOSTS or bool(_OWN_MACHINE.match(host))
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761 §6.3
+        return True
+    address = _address(host)
+    inner = getattr(address, "ipv4_mapped", None) or address
+    # What is unspecified leads to the own machine as well.
+    return inner is not None and (inner.is_loopback or inner.is_unspecified)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
 
 
 def is_claimed_https(uri: str) -> bool:

@@ -25,6 +25,7 @@ HOST = "The host must be a domain name in lower-case ASCII (punycode for others)
 PORT = "The port must be a number from 1 to 65535, or be left out together with its colon."
 DOTS = "The path must not hold the segments . and .., as browsers resolve them; write the resolved path."
 HTTP = "http:// is accepted for loopback (127.0.0.1, [::1], localhost) only; use https://."
+ADDRESS = "Browsers take this host for an IP address; write its four numbers, each from 0 to 255."
 
 ACCEPTED = [
     "https://app.example/callback",
@@ -175,6 +176,13 @@ REFUSED = [
     ("http://[::ffff:127.0.0.1]/cb", HTTP),
     ("http://localhost./cb", HOST),
     ("http://LOCALHOST/cb", HOST),
+    # 127.0.0.1 as browsers read it, and what looks like an address and is none
+    ("https://127.1/cb", ADDRESS),
+    ("https://2130706433/cb", ADDRESS),
+    ("https://0x7f000001/cb", ADDRESS),
+    ("https://127.0.0.0x1/cb", ADDRESS),
+    ("https://0127.0.0.1/cb", ADDRESS),
+    ("https://app.256/cb", ADDRESS),
 ]
 
 APP = "https://app.example/cb"
@@ -309,6 +317,12 @@ def test_loopback_match_never_leaves_the_loopback_literal(rest: str) -> None:
         ("https://127.0.0.2/cb", True),
         ("https://[::1]/cb", True),
         ("https://app.localhost/cb", True),
+        ("https://[0:0:0:0:0:0:0:1]:8443/cb", True),
+        ("https://[::ffff:127.0.0.1]/cb", True),
+        ("https://0.0.0.0/cb", True),
+        ("https://[::]/cb", True),
+        ("https://[2001:db8::1]/cb", False),
+        ("https://192.0.2.1/cb", False),
         ("http://127.0.0.1.evil.example/cb", False),
         ("https://127.0.0.1.evil.example/cb", False),
         ("https://notlocalhost/cb", False),

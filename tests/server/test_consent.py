@@ -93,6 +93,7 @@ def test_scopes_come_in_their_groups(app: App, signed_in: Browser, settings: Any
         (True, LOOPBACK, False, True),
         (True, "https://localhost:8443/cb", False, True),
         (True, "https://127.0.0.1:8443/cb", True, True),
+        (True, "https://[0:0:0:0:0:0:0:1]:8443/cb", False, True),
         (True, "com.example.app:/cb", False, True),
         (True, LOOPBACK, True, True),
         (True, "com.example.app:/cb", True, True),
