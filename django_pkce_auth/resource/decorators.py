@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from ..protocol.scopes import is_scope_token
 from .grant import Refused
-from .guard import Requirement, acheck, check, refusal
+from .guard import Requirement, acheck, check, refusal, varies
 
 View = Callable[..., Any]
 
@@ -38,7 +38,7 @@ def require_scopes(*scopes: str, resource: str | None = None) -> Callable[[View]
                     await acheck(request, needed)
                 except Refused as refused:
                     return refusal(refused)
-                return await view(request, *args, **kwargs)
+                return varies(await view(request, *args, **kwargs))
 
             return _marked(guarded_async)
 
@@ -48,7 +48,7 @@ def require_scopes(*scopes: str, resource: str | None = None) -> Callable[[View]
                 check(request, needed)
             except Refused as refused:
                 return refusal(refused)
-            return view(request, *args, **kwargs)
+            return varies(view(request, *args, **kwargs))
 
         return _marked(guarded)
 

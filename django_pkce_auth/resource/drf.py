@@ -18,7 +18,7 @@ from ..protocol.errors import OAuthError
 from .bearer import first_challenge
 from .declared import requirement
 from .grant import Grant, Refused
-from .guard import Requirement, check
+from .guard import HEADER, Requirement, check
 
 
 class Denied(APIException):
@@ -40,6 +40,7 @@ class BearerAuthentication(BaseAuthentication):
     oauth_guarded = True
 
     def authenticate(self, request: Request) -> tuple[Any, Grant] | None:
+        _vary(request)
         try:
             if bearer.decode(request.META.get("HTTP_AUTHORIZATION")) is None:
                 return None
@@ -96,6 +97,13 @@ def _action(request: Request, view: Any) -> str | None:
     action: str | None = getattr(view, "action", None)
     # The framework's name for OPTIONS, under which it also asks what the other methods would be answered.
     return view.action_map.get((request.method or "").lower()) if action == "metadata" else action
+
+
+def _vary(request: Request) -> None:
+    """Have the framework say what ``varies`` says elsewhere."""
+    headers = getattr(request.parser_context.get("view"), "headers", None)
+    if isinstance(headers, dict):
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), HEADER)))
 
 
 def _check(request: Request, needed: Requirement) -> Grant:

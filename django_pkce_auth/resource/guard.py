@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
 from .. import conf
@@ -18,6 +20,8 @@ from ..protocol.scopes import is_scope_token
 from ..resource_registry import Resource
 from .bearer import verify
 from .grant import Grant, Refused
+
+HEADER: Final = "Authorization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,16 @@ acheck = sync_to_async(check)
 def refusal(refused: Refused) -> HttpResponse:
     """Return the answer that all guards inside Django give, to the byte."""
     return JsonResponse(refused.members(), status=refused.status, headers=refused.headers)
+
+
+def varies(response: Any) -> Any:
+    """Return the response, which caches keep for requests with the same header alone (RFC 9110 §12.5.5).
+
+    Without it the cache of whole pages of many a Django hands it to anybody: it looks at no Authorization header.
+    """
+    if isinstance(response, HttpResponseBase):
+        patch_vary_headers(response, [HEADER])
+    return response
 
 
 def _admit(request: HttpRequest, grant: Grant) -> None:

@@ -16,7 +16,7 @@ from django.shortcuts import resolve_url
 from ..protocol import bearer
 from ..protocol.errors import ACCESS_DENIED, OAuthError
 from .grant import Refused
-from .guard import Requirement, acheck, check, refusal
+from .guard import Requirement, acheck, check, refusal, varies
 
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
 _OURS: Final = f"{__name__.partition('.')[0]}."
@@ -46,10 +46,10 @@ class BearerMiddleware:
         request.oauth = None  # type: ignore[attr-defined]
         if self.is_async:
             return self._call_async(request)
-        return _never_to_log_in(request, cast(HttpResponseBase, self.get_response(request)))
+        return _answered(request, cast(HttpResponseBase, self.get_response(request)))
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        return _never_to_log_in(request, await cast(Awaitable[HttpResponseBase], self.get_response(request)))
+        return _answered(request, await cast(Awaitable[HttpResponseBase], self.get_response(request)))
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
         if not _concerns(request, view):
@@ -104,6 +104,11 @@ def _authenticates_itself(view: Any) -> bool:
 def _trust(request: HttpRequest) -> None:
     # What CsrfViewMiddleware itself sets once it is content.
     request.csrf_processing_done = True  # type: ignore[attr-defined]
+
+
+def _answered(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    answer: HttpResponseBase = varies(_never_to_log_in(request, response))
+    return answer
 
 
 def _never_to_log_in(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

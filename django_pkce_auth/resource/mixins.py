@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from .declared import requirement
 from .grant import Refused
-from .guard import acheck, check, refusal
+from .guard import acheck, check, refusal, varies
 
 if TYPE_CHECKING:
     from django.views import View
@@ -48,7 +48,7 @@ class ScopesRequiredMixin(View):
             check(request, needed)
         except Refused as refused:
             return refusal(refused)
-        return super().dispatch(request, *args, **kwargs)
+        return varies(super().dispatch(request, *args, **kwargs))
 
     async def _dispatch_async(self, request: HttpRequest, needed: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -56,4 +56,4 @@ class ScopesRequiredMixin(View):
         except Refused as refused:
             return refusal(refused)
         answer: Any = super().dispatch(request, *args, **kwargs)
-        return await answer
+        return varies(await answer)

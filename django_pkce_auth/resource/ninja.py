@@ -14,7 +14,7 @@ from ninja.security.base import AuthBase, SecuritySchema
 from ninja.throttling import SimpleRateThrottle
 
 from .grant import Grant, Refused
-from .guard import Requirement, check, refusal
+from .guard import Requirement, check, refusal, varies
 from .openapi import security_scheme
 
 
@@ -100,12 +100,19 @@ def secure(api: NinjaAPI) -> NinjaAPI:
             return refusal(refused)
         return api.create_response(request, {"detail": str(error)}, status=error.status_code)
 
+    begun = api.create_temporal_response
+
+    def temporal(request: HttpRequest) -> HttpResponse:
+        answer: HttpResponse = varies(begun(request))
+        return answer
+
     def schema(*, path_prefix: str | None = None, path_params: dict[str, Any] | None = None) -> OpenAPISchema:
         return _Schema(api, api.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
 
     api.add_exception_handler(RefusedByNinja, answer)
     api.add_exception_handler(AuthenticationError, answer_nobody)
     api.get_openapi_schema = schema  # type: ignore[method-assign]
+    api.create_temporal_response = temporal  # type: ignore[method-assign]
     _mark_views(api)
     return api
 

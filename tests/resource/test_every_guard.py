@@ -229,3 +229,23 @@ def test_outage_of_the_database_is_503_with_retry_after(guard: str, header: Call
     assert json.loads(body)["error"] == "temporarily_unavailable"
     assert b"internal" not in body
     assert GUARDS[guard](sent)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "middleware"),
+    [
+        *((f"/guarded/{path}", django_settings.MIDDLEWARE) for path in ("function", "async-function", "mixin")),
+        *((f"/guarded/{path}", django_settings.MIDDLEWARE) for path in ("async-mixin", "decorated", "drf", "photos")),
+        *((f"/guarded/{path}", django_settings.MIDDLEWARE) for path in ("ninja/sync", "ninja/async")),
+        ("/plain", BEHIND_MIDDLEWARE),
+        ("/async-plain", BEHIND_MIDDLEWARE),
+    ],
+)
+def test_answer_is_kept_by_caches_for_the_same_token_alone_rfc9110_12_5_5(
+    path: str, middleware: list[str], header: Callable[[str], str | None]
+) -> None:
+    """Django's cache of whole pages would otherwise hand Alice's answer to anybody, token or none."""
+    with override_settings(MIDDLEWARE=middleware):
+        response = Browser().get(path, headers={"Authorization": str(header("good"))})
+    assert response.status_code == 200, response.content
+    assert "authorization" in [name.strip().lower() for name in response["Vary"].split(",")]
