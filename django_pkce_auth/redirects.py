@@ -23,6 +23,8 @@ class LeaveRedirect(HttpResponse):
 
 
 ARRIVED = "pkce_auth_arrived=1"
+_NO_CACHE = "private, no-store"
+"""In words for Django's own cache of pages as well: many a release of it looks at ``private`` alone."""
 
 
 def arrive(request: HttpRequest) -> HttpResponse | None:
@@ -65,17 +67,17 @@ def _hop(request: HttpRequest, url: str, *, destination: str) -> HttpResponse:
 
 
 def not_stored(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Keep a person's page out of every cache (RFC 9111 §5.2.2.5): all that ``never_cache`` does, in one header."""
+    """Keep a person's page out of every cache (RFC 9111 §5.2.2.5, §5.2.2.7), as ``never_cache`` does."""
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
-        response.headers["Cache-Control"] = "no-store"
+        response.headers["Cache-Control"] = _NO_CACHE
         return response
 
     return answered
 
 
 def _keep_to_oneself(response: HttpResponse) -> None:
-    response["Cache-Control"] = "no-store"
+    response["Cache-Control"] = _NO_CACHE
     response["Referrer-Policy"] = "no-referrer"

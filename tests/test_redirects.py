@@ -24,13 +24,13 @@ def test_no_cache_keeps_a_page_of_a_person(app: App, alice: Any, path: str) -> N
     browser.force_login(alice)
     response = browser.get(app.link() if path == "link" else path)
     assert response.status_code in (200, 400, 404)
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
 
 
 def away(rf: Any, url: str = URL, **headers: str) -> HttpResponse:
     response = leave(rf.post("/", headers=headers), url, destination="app.example")
     assert isinstance(response, HttpResponse)
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
     assert response["Referrer-Policy"] == "no-referrer"
     return response
 

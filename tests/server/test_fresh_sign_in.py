@@ -88,7 +88,7 @@ def test_link_signs_nobody_out(app: App, signed_in: Browser, method: str, change
     assert response.status_code == 200
     assert "_auth_user_id" in signed_in.session
     assert response["X-Frame-Options"] == "DENY"
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
 
 
 def test_page_of_a_new_sign_in_says_for_whom_and_who_is_signed_in(
