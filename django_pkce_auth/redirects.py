@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
 from django.utils.http import escape_leading_slashes
+
+from . import conf
 
 
 class LeaveRedirect(HttpResponse):
@@ -41,6 +45,14 @@ def arrive(request: HttpRequest) -> HttpResponse | None:
     # Two slashes in front would be another host.
     here = escape_leading_slashes(request.get_full_path())
     return _hop(request, f"{here}{'&' if query else '?'}{ARRIVED}", destination=request.get_host())
+
+
+def log_in_first(path: str) -> HttpResponseRedirect:
+    """Send the visitor to the log-in page, and back to ``path``; a page on another host is told our own as well."""
+    page, settings = urlsplit(resolve_url(django_settings.LOGIN_URL)), conf.settings()
+    ours = urlsplit(settings.origin)
+    is_elsewhere = (page.scheme or ours.scheme, page.netloc or ours.netloc) != (ours.scheme, ours.netloc)
+    return redirect_to_login(settings.absolute(path) if is_elsewhere else path)
 
 
 def leave(request: HttpRequest, url: str, *, destination: str) -> HttpResponseBase:

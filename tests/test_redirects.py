@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -79,3 +80,31 @@ def test_page_that_is_loaded_again_is_on_this_host_whatever_its_path(rf: Any, se
     again = arrive(rf.get("/", {"code": "a"}, PATH_INFO="//evil.example/connect/acme/callback"))
     assert again is not None
     assert again["Refresh"] == "0;url=/%2Fevil.example/connect/acme/callback?code=a&pkce_auth_arrived=1"
+
+
+@pytest.mark.parametrize(
+    ("login_url", "next_url"),
+    [
+        ("https://accounts.example/login/?theme=a", "https://testserver{path}"),
+        ("//accounts.example/login/", "https://testserver{path}"),
+        ("http://testserver/login/", "https://testserver{path}"),
+        ("https://testserver/login/", "{path}"),
+        ("/login/", "{path}"),
+    ],
+)
+def test_log_in_page_of_another_host_is_told_which_host_to_lead_back_to(
+    login_url: str, next_url: str, app: App, settings: Any
+) -> None:
+    settings.LOGIN_URL = login_url
+    for page in (app.link(), f"{app.link()}&prompt=login", "/connect/acme/?next=/x"):
+        there = urlsplit(Browser().get(page)["Location"])
+        back = parse_qs(there.query)["next"][0]
+        assert back.split("?")[0] == next_url.format(path=page.split("?")[0])
+
+
+def test_switch_at_a_log_in_page_of_another_host_leads_back(app: App, alice: Any, settings: Any) -> None:
+    settings.LOGIN_URL = "https://accounts.example/login/"
+    browser = Browser()
+    browser.force_login(alice)
+    there = urlsplit(browser.post(app.link(), {"decision": "switch"})["Location"])
+    assert parse_qs(there.query)["next"] == [f"https://testserver{app.link()}"]

@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
@@ -26,7 +25,7 @@ from ..protocol.parameters import Parameters
 from ..protocol.redirect_uris import host_of
 from ..protocol.scopes import parse_scope
 from ..provider_settings import ProviderSettings
-from ..redirects import arrive, leave, not_stored
+from ..redirects import arrive, leave, log_in_first, not_stored
 from . import attempts, browser, connections, flow, login
 from .disconnect import disconnect
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
@@ -52,7 +51,7 @@ def connect(request: HttpRequest, provider: str) -> HttpResponseBase:
         asked = _asked(request)
         scope, connection = asked.get("scope", "")[:1000], asked.get("connection", "")[:20]
         start = flow.start_url(provider, next_url=_goal(request), scope=scope, connection=connection)
-        return redirect_to_login(start)
+        return log_in_first(start)
     return _start(request, provider, login=False)
 
 

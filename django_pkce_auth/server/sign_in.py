@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.contrib.auth import logout
-from django.contrib.auth.views import redirect_to_login
 from django.core import signing
 from django.http import HttpRequest, HttpResponseRedirect
 
+from .. import redirects
 from ..protocol.authorization import AuthorizationRequest
 from .signed_in import SESSION_KEY
 
@@ -59,7 +59,7 @@ def log_in_first(http: HttpRequest, *, login_hint: str | None, mark: str = "") -
     query.pop(MARK, None)
     if mark:
         query[MARK] = mark
-    response = redirect_to_login(f"{http.path}?{query.urlencode()}")
+    response = redirects.log_in_first(f"{http.path}?{query.urlencode()}")
     if login_hint:
         response["Location"] += "&" + urlencode({"login_hint": login_hint})
     return response
@@ -68,7 +68,7 @@ def log_in_first(http: HttpRequest, *, login_hint: str | None, mark: str = "") -
 def switch_account(http: HttpRequest) -> HttpResponseRedirect:
     """Sign out, and ask again who it is."""
     logout(http)
-    return redirect_to_login(http.get_full_path())
+    return redirects.log_in_first(http.get_full_path())
 
 
 def _salt(request: AuthorizationRequest) -> str:
