@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from django.conf import settings as django_settings
 from django.test import Client as TestClient
 from django.test import override_settings
+from django.urls import get_script_prefix, reverse
 
 from ..client.models import Connection
 from ..client.policy import ClientPolicy
@@ -118,23 +119,30 @@ class FakeProvider:
 
     def connect(self, browser: TestClient, **fields: str) -> Connection:
         """Walk the whole flow with a signed-in test client; return the connection, or raise AssertionError."""
-        self._walk(browser, f"/connect/{self.slug}/", fields)
+        self._walk(browser, "connect", fields)
         return self._latest()
 
     def log_in(self, browser: TestClient, **fields: str) -> Connection:
         """Log an anonymous test client in through the account; return the connection."""
-        self._walk(browser, f"/connect/{self.slug}/login", fields)
+        self._walk(browser, "log_in", fields)
         return self._latest()
 
     def _latest(self) -> Connection:
         latest: Connection = Connection.objects.filter(provider=self.slug).latest("updated_at")
         return latest
 
-    def _walk(self, browser: TestClient, start: str, fields: dict[str, str]) -> None:
-        begun = browser.post(start, fields)
+    def _walk(self, browser: TestClient, page: str, fields: dict[str, str]) -> None:
+        start = reverse(f"pkce_auth:{page}", args=[self.slug])
+        # Over https where the issuer is: a project may redirect all else.
+        secure = current_settings().issuer.startswith("https:")
+        begun = browser.post(_below_prefix(start), fields, secure=secure)
         assert begun.status_code == 303, f"{start} answered {begun.status_code}, not with a redirect to the provider"
         back = urlsplit(self.authorize(begun["Location"]))
-        done = browser.get(f"{back.path}?{back.query}")
+        done = browser.get(f"{_below_prefix(back.path)}?{back.query}", secure=secure)
+        if done.status_code == 200 and "Refresh" in done:
+            # With SESSION_COOKIE_SAMESITE = "Strict" a visitor without a session is sent round once more.
+            again = done["Refresh"].partition("url=")[2]
+            done = browser.get(_below_prefix(again), secure=secure)
         assert done.status_code == 302, f"the callback answered {done.status_code}: {done.content[:2000]!r}"
 
     # The transport: what our client side sends.
@@ -204,6 +212,11 @@ class FakeProvider:
         self._refresh_tokens.pop(sent.form.get("token", ""), None)
         self._access_tokens.discard(sent.form.get("token", ""))
         return Answer(200, b"")
+
+
+def _below_prefix(path: str) -> str:
+    """Return what a test client asks for, which puts FORCE_SCRIPT_NAME in front by itself."""
+    return f"/{path.removeprefix(get_script_prefix())}" if path.startswith(get_script_prefix()) else path
 
 
 def _json(members: object, status: int = 200) -> Answer:
