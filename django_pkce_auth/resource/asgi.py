@@ -16,7 +16,7 @@ from ..protocol import bearer
 from ..protocol.errors import INVALID_REQUEST, OAuthError
 from .bearer import verify
 from .grant import Grant, Refused
-from .guard import Requirement
+from .guard import Requirement, whole_path
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -56,6 +56,7 @@ class BearerASGI:
 def _verify(scope: Scope, needed: Requirement, settings: conf.Settings) -> Grant:
     _close_old_connections()
     try:
+        path = whole_path(str(scope.get("path", "")), root=str(scope.get("root_path", "")))
         headers = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         if len(headers) > 1:
             error = OAuthError(INVALID_REQUEST, "The Authorization header is not Bearer and one token.")
@@ -63,7 +64,7 @@ def _verify(scope: Scope, needed: Requirement, settings: conf.Settings) -> Grant
         return verify(
             headers[0].decode("latin-1") if headers else None,
             scopes=needed.scopes,
-            resource=needed.resource_at(_path(scope), settings=settings),
+            resource=needed.resource_at(path, settings=settings),
             settings=settings,
             now=timezone.now(),
         )
@@ -77,12 +78,6 @@ def _close_old_connections() -> None:
         # Within a transaction the connection is the caller's, as in a test that wraps all of it in one.
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
-
-
-def _path(scope: Scope) -> str:
-    """Return the whole path; servers differ in whether ``path`` holds ``root_path`` already."""
-    root, path = str(scope.get("root_path", "")).rstrip("/"), str(scope.get("path", ""))
-    return path if not root or path == root or path.startswith(f"{root}/") else f"{root}{path}"
 
 
 async def _refuse(refused: Refused, scope: Scope, send: Send) -> None:

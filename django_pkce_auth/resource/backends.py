@@ -12,6 +12,7 @@ from .. import conf
 from ..protocol.bearer import encode
 from .bearer import verify
 from .grant import Refused
+from .guard import path_of
 
 
 class BearerBackend(BaseBackend):
@@ -25,7 +26,7 @@ class BearerBackend(BaseBackend):
         if not isinstance(access_token, str):
             return None
         settings = conf.settings()
-        resource = settings.resources.own if request is None else settings.resources.at(request.path)
+        resource = settings.resources.own if request is None else settings.resources.at(path_of(request))
         try:
             header = encode(access_token)
             grant = verify(header, scopes=(), resource=resource, settings=settings, now=timezone.now())

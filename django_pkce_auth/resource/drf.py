@@ -18,7 +18,7 @@ from ..protocol.errors import OAuthError
 from .bearer import first_challenge
 from .declared import requirement
 from .grant import Grant, Refused
-from .guard import HEADER, Requirement, check
+from .guard import HEADER, Requirement, check, path_of
 
 
 class Denied(APIException):
@@ -58,7 +58,7 @@ class BearerAuthentication(BaseAuthentication):
         except ImproperlyConfigured:
             # A view that is not for HasScopes need not declare scopes, or not for every method.
             needed = Requirement((), getattr(view, "resource", None))
-        here = needed.resource_at(request.path, settings=settings)
+        here = needed.resource_at(path_of(request._request), settings=settings)
         return first_challenge(needed.scopes, resource=here, settings=settings)
 
 

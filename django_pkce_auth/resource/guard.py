@@ -49,6 +49,17 @@ class Requirement:
         return settings.resources.at(path) if self.resource is None else settings.resources.meant_by(self.resource)
 
 
+def whole_path(path: str, *, root: str) -> str:
+    """Return the path with what the project is mounted below; ASGI servers differ in whether ``path`` holds that."""
+    root = root.rstrip("/")
+    return path if not root or path == root or path.startswith(f"{root}/") else f"{root}{path}"
+
+
+def path_of(request: HttpRequest) -> str:
+    """Return where a request asks, as its client sees it: it says which resource the guard stands in."""
+    return whole_path(request.path, root=request.META.get("SCRIPT_NAME", ""))
+
+
 def check(request: HttpRequest, needed: Requirement) -> Grant:
     """Verify the request and put the grant and its user on it; raises Refused. One query in a request at most.
 
@@ -61,7 +72,7 @@ def check(request: HttpRequest, needed: Requirement) -> Grant:
         grant = verify(
             authorization,
             scopes=needed.scopes,
-            resource=needed.resource_at(request.path, settings=settings),
+            resource=needed.resource_at(path_of(request), settings=settings),
             settings=settings,
             now=timezone.now(),
             known=verified[1] if verified is not None and verified[0] == authorization else None,
