@@ -17,6 +17,7 @@ from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.utils.translation import override
 
 from . import conf
 from .addresses import is_loopback_url
@@ -121,7 +122,7 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
     """What the project around us must have.
 
     E008 the URLs are not included, E009 a middleware is missing, W010 the log-in page can't be found,
-    E012 times are kept without their time zone.
+    E012 times are kept without their time zone, E013 the URLs change with the language.
     """
     found: list[CheckMessage] = []
     if not django_settings.USE_TZ:
@@ -133,6 +134,10 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
     if not _reverses("pkce_auth:token"):
         hint = 'Add path("", include("django_pkce_auth.urls")) to the URLconf.'
         found.append(Error("The URLs of django_pkce_auth are not included.", hint=hint, id="pkce_auth.E008"))
+    elif len(paths := _paths_by_language("pkce_auth:token")) > 1:
+        message = f"The URLs of django_pkce_auth change with the language: {' and '.join(paths)} are the same endpoint."
+        hint = "Include them outside of i18n_patterns: other sites know one address of each, and one redirect URI."
+        found.append(Error(message, hint=hint, id="pkce_auth.E013"))
     installed = [_imported(dotted) for dotted in django_settings.MIDDLEWARE]
     for needed in (SessionMiddleware, AuthenticationMiddleware):
         if not any(isinstance(each, type) and issubclass(each, needed) for each in installed):
@@ -160,6 +165,17 @@ def _reverses(name: str) -> bool:
         return bool(reverse(name))
     except NoReverseMatch:
         return False
+
+
+def _paths_by_language(name: str) -> list[str]:
+    """Return the addresses of a view in two languages; in more, a large project's URLconf would take its time."""
+    default = django_settings.LANGUAGE_CODE
+    other = next((code for code, _ in django_settings.LANGUAGES if code != default), default)
+    paths = []
+    for language in (default, other):
+        with override(language):
+            paths.append(reverse(name))
+    return list(dict.fromkeys(paths))
 
 
 def _imported(dotted: str) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib.auth.views import LoginView
 from django.core.checks import run_checks
 from django.urls import include, path
 
@@ -36,6 +38,30 @@ def test_e009_middleware_that_is_missing(name: str, settings: Any) -> None:
 def test_e012_local_times(settings: Any) -> None:
     settings.USE_TZ = False
     assert ids() == ["pkce_auth.E012"]
+
+
+class ByLanguage:
+    """A URLconf below the language's code; the default language may have none."""
+
+    def __init__(self, *, prefix_default_language: bool) -> None:
+        ours = path("", include("django_pkce_auth.urls"))
+        self.urlpatterns = [
+            path("login/", LoginView.as_view()),
+            *i18n_patterns(ours, prefix_default_language=prefix_default_language),
+        ]
+
+
+@pytest.mark.parametrize("prefix_default_language", [True, False])
+@pytest.mark.parametrize("language", ["en-us", "de"])
+def test_e013_urls_that_change_with_the_language(prefix_default_language: bool, language: str, settings: Any) -> None:
+    settings.LANGUAGE_CODE = language
+    settings.ROOT_URLCONF = ByLanguage(prefix_default_language=prefix_default_language)
+    assert ids() == ["pkce_auth.E013"]
+
+
+def test_project_with_one_language_is_sound(settings: Any) -> None:
+    settings.LANGUAGES = [("en-us", "English")]
+    assert ids() == []
 
 
 def test_middleware_with_a_wrong_name_is_left_to_django(settings: Any) -> None:
