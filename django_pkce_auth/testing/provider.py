@@ -225,7 +225,7 @@ def _json(members: object, status: int = 200) -> Answer:
 
 @contextmanager
 def fake_provider(slug: str = "fake") -> Iterator[FakeProvider]:
-    """Set a ``FakeProvider`` up under ``slug`` for the block: no request leaves the process.
+    """Set a ``FakeProvider`` up under ``slug`` for the block: no request of the package's own leaves the process.
 
     Everything else of ``PKCE_AUTH`` stays, and so does what your client policy decides, but for its transport.
     """
