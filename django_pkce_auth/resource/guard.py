@@ -102,7 +102,10 @@ def varies(response: Any) -> Any:
     Without it the cache of whole pages of many a Django hands it to anybody: it looks at no Authorization header.
     """
     if isinstance(response, HttpResponseBase):
-        patch_vary_headers(response, [HEADER])
+        if response.has_header("Vary"):
+            patch_vary_headers(response, [HEADER])
+        else:
+            response["Vary"] = HEADER
     return response
 
 
