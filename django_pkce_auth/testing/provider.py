@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.conf import settings as django_settings
@@ -27,6 +28,7 @@ from ..secrets import generate
 from ..transport import Answer, TransportError
 
 ISSUER = "https://fake-provider.example"
+API = "/api/"
 CLIENT_ID, CLIENT_SECRET = "fake-client", "fake-client-secret-0123456789abcdef"
 
 
@@ -38,12 +40,16 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(repr=False)
     form: Mapping[str, str] = field(repr=False)
+    query: str = ""
+    body: bytes = field(default=b"", repr=False)
+    """What a call by ``connection.client()`` sent, as it was; empty for what the package itself asks."""
 
 
 @dataclass
 class FakeProvider:
     """The provider ``slug``. Change ``userinfo``, ``scope``, ``expires_in`` or ``rotates``; script its next answers.
 
+    ``api`` is what its API answers to who has a token: a path below ``api_base_url`` → anything that JSON can hold.
     ``requests`` holds every request that reached it. It checks client authentication, redirect URI, PKCE, and that a
     code or a rotated refresh token is used once, and answers as RFC 6749 says.
     """
@@ -54,6 +60,7 @@ class FakeProvider:
     scope: str | None = None
     expires_in: int | None = 3600
     rotates: bool = True
+    api: dict[str, Any] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     _next: list[Answer | Exception] = field(default_factory=list)
     _changes: dict[str, Any] = field(default_factory=dict)
@@ -71,7 +78,7 @@ class FakeProvider:
             "token_url": f"{self.issuer}/token",
             "revoke_url": f"{self.issuer}/revoke",
             "userinfo_url": f"{self.issuer}/userinfo",
-            "api_base_url": f"{self.issuer}/api/",
+            "api_base_url": f"{self.issuer}{API}",
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "scopes": ["profile"],
@@ -155,13 +162,18 @@ class FakeProvider:
         headers: Mapping[str, str] | None = None,
         form: Iterable[tuple[str, str | None]] | None = None,
     ) -> Answer:
-        sent = Request(method, urlsplit(url).path, headers or {}, {name: value for name, value in form or () if value})
+        fields = {name: value for name, value in form or () if value}
+        return self._answer(Request(method, urlsplit(url).path, headers or {}, fields))
+
+    def _answer(self, sent: Request) -> Answer:
         self.requests.append(sent)
         if self._next:
             scripted = self._next.pop(0)
             if isinstance(scripted, Exception):
                 raise scripted
             return scripted
+        if sent.path.startswith(API):
+            return self._call(sent)
         answers = {"/token": self._token, "/userinfo": self._userinfo, "/revoke": self._revoke}
         return answers[sent.path](sent) if sent.path in answers else _json({"error": "not_found"}, 404)
 
@@ -205,8 +217,16 @@ class FakeProvider:
         return _json({name: value for name, value in members.items() if value is not None})
 
     def _userinfo(self, sent: Request) -> Answer:
-        token = sent.headers.get("Authorization", "").removeprefix("Bearer ")
-        return _json(self.userinfo) if token in self._access_tokens else _json({"error": "invalid_token"}, 401)
+        return _json(self.userinfo) if self._knows(sent) else _json({"error": "invalid_token"}, 401)
+
+    def _call(self, sent: Request) -> Answer:
+        if not self._knows(sent):
+            return Answer(401, b"", {"www-authenticate": 'Bearer error="invalid_token"'})
+        path = sent.path.removeprefix(API)
+        return _json(self.api[path]) if path in self.api else _json({"error": "not_found"}, 404)
+
+    def _knows(self, sent: Request) -> bool:
+        return sent.headers.get("Authorization", "").removeprefix("Bearer ") in self._access_tokens
 
     def _revoke(self, sent: Request) -> Answer:
         self._refresh_tokens.pop(sent.form.get("token", ""), None)
@@ -225,7 +245,7 @@ def _json(members: object, status: int = 200) -> Answer:
 
 @contextmanager
 def fake_provider(slug: str = "fake") -> Iterator[FakeProvider]:
-    """Set a ``FakeProvider`` up under ``slug`` for the block: no request of the package's own leaves the process.
+    """Set a ``FakeProvider`` up under ``slug`` for the block: no request to it leaves the process.
 
     Everything else of ``PKCE_AUTH`` stays, and so does what your client policy decides, but for its transport.
     """
@@ -246,5 +266,31 @@ def fake_provider(slug: str = "fake") -> Iterator[FakeProvider]:
         from cryptography.fernet import Fernet
 
         changed["ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()]
-    with override_settings(PKCE_AUTH=changed):
+    with override_settings(PKCE_AUTH=changed), _calls_answered_by(provider):
         yield provider
+
+
+@contextmanager
+def _calls_answered_by(provider: FakeProvider) -> Iterator[None]:
+    """Have the provider answer what is called by ``connection.client()`` as well."""
+    import httpx2
+
+    from ..client import api
+
+    usual = api.client_options
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        url = request.url
+        sent = Request(request.method, url.path, request.headers, {}, url.query.decode(), request.content)
+        try:
+            answered = provider._answer(sent)
+        except TransportError as error:
+            raise httpx2.ReadTimeout(str(error), request=request) from None
+        return httpx2.Response(answered.status, content=answered.body, headers=answered.headers)
+
+    def options(connection: Connection, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        ours = {"transport": httpx2.MockTransport(answer)} if connection.provider == provider.slug else {}
+        return usual(connection, *args, **kwargs) | ours
+
+    with patch.object(api, "client_options", options):
+        yield

@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.test import Client as Browser
+from django.test import override_settings
 from django.utils import timezone
 
 from django_pkce_auth.client import refresh
+from django_pkce_auth.client.api import InsufficientScope
 from django_pkce_auth.client.errors import ProviderUnavailable, ReconnectRequired
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.testing import FakeProvider
@@ -104,3 +109,65 @@ def test_settings_are_as_before_afterwards(settings: Any, db: None) -> None:
         assert "acme" in settings.PKCE_AUTH["PROVIDERS"]
         assert provider.requests == []
     assert settings.PKCE_AUTH is before
+
+
+def test_calls_by_the_client_are_answered_by_its_api(fake_provider: FakeProvider, signed_in: Browser) -> None:
+    fake_provider.api = {"photos": [{"id": 1}]}
+    connection = fake_provider.connect(signed_in)
+    with connection.client() as api:
+        assert api.get("photos", params={"page": "2"}).json() == [{"id": 1}]
+        assert api.post("albums", json={"title": "Sea"}).status_code == 404
+    read, posted = fake_provider.requests[-2:]
+    assert (read.method, read.path, read.query) == ("GET", "/api/photos", "page=2")
+    assert (posted.method, posted.path, posted.body) == ("POST", "/api/albums", b'{"title":"Sea"}')
+    assert connection.access_token() not in repr(read)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_by_the_async_client_are_answered_too(fake_provider: FakeProvider, signed_in: Browser) -> None:
+    fake_provider.api = {"photos": []}
+    connection = fake_provider.connect(signed_in)
+
+    async def call() -> Any:
+        async with connection.async_client() as api:
+            return (await api.get("photos")).json()
+
+    assert async_to_sync(call)() == []
+
+
+def test_call_with_a_token_that_the_provider_ended_is_made_again_with_a_new_one(
+    fake_provider: FakeProvider, signed_in: Browser
+) -> None:
+    fake_provider.api = {"me": "Fay"}
+    connection = fake_provider.connect(signed_in)
+    fake_provider._access_tokens.clear()
+    with connection.client() as api:
+        assert api.get("me").json() == "Fay"
+    assert [request.path for request in fake_provider.requests[-3:]] == ["/api/me", "/token", "/api/me"]
+    fake_provider._access_tokens.clear()
+    fake_provider.forget_refresh_tokens()
+    with connection.client() as api, pytest.raises(ReconnectRequired):
+        api.get("me")
+
+
+def test_calls_follow_the_script_as_everything_else_does(fake_provider: FakeProvider, signed_in: Browser) -> None:
+    with fake_provider.connect(signed_in).client() as api:
+        fake_provider.time_out_next()
+        with pytest.raises(httpx2.ReadTimeout):
+            api.get("photos")
+        fake_provider.answer_next(
+            status=403, headers={"www-authenticate": 'Bearer error="insufficient_scope", scope="photos"'}
+        )
+        with pytest.raises(InsufficientScope) as refused:
+            api.get("photos")
+    assert refused.value.missing == ("photos",)
+
+
+@pytest.mark.django_db
+def test_calls_to_another_provider_are_the_projects_own(fake_provider: FakeProvider) -> None:
+    other = {"issuer": "https://beta.example", "api_base_url": "http://127.0.0.1:1/", "client_id": "us"}
+    changed = {**settings.PKCE_AUTH, "PROVIDERS": {**settings.PKCE_AUTH["PROVIDERS"], "beta": other}}
+    connection = Connection(provider="beta", raw_access_token="t", status=Connection.Status.ACTIVE)
+    with override_settings(PKCE_AUTH=changed), connection.client() as api, pytest.raises(httpx2.ConnectError):
+        api.get("photos", auth=None)
+    assert not fake_provider.requests
