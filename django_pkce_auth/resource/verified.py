@@ -8,7 +8,8 @@ twice as long as any entry, so an entry that is written late, by a request that 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -44,10 +45,14 @@ def recall(raw_token: str, *, settings: conf.Settings, now: datetime) -> Grant |
         entry = cache.get(_key(raw_token))
         if not isinstance(entry, dict) or cache.get_many(_marks(entry)):
             return None
+        return _allowed(entry, lifetime=lifetime, now=now)
     except Exception:
-        # A cache that is down must not take the API down with it.
+        # A cache that is down, or holds what another release put in, must not take the API down with it.
         logger.warning("The cache of verified tokens can't be read", exc_info=True)
         return None
+
+
+def _allowed(entry: Mapping[str, Any], *, lifetime: timedelta, now: datetime) -> Grant | None:
     # By our own clock, whatever the cache makes of a time-out.
     if abs(now.timestamp() - entry["at"]) >= lifetime.total_seconds() or now.timestamp() >= entry["ends"]:
         return None

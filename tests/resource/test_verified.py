@@ -233,6 +233,16 @@ def test_entry_of_another_shape_is_none(raw: str, entry: Any) -> None:
     assert queries(raw) == 1
 
 
+@pytest.mark.parametrize("member", ["at", "ends", "client_id", "scopes", "expires", "user", "resources"])
+def test_entry_of_another_release_is_none(raw: str, member: str) -> None:
+    ask(raw)
+    for key in [name.split(":", 2)[2] for name in cache._cache]:  # type: ignore[attr-defined]
+        entry = cache.get(key)
+        entry.pop(member)
+        cache.set(key, entry)
+    assert queries(raw) == 1
+
+
 def test_async_view_gets_its_user(raw: str, alice: Any) -> None:
     async def twice() -> list[bytes]:
         client = AsyncClient(authorization=f"Bearer {raw}")

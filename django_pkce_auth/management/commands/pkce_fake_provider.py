@@ -29,7 +29,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"Port {port} can't be used: {error.strerror}. Choose another --port.") from None
         entry = pprint.pformat(server.provider.settings, sort_dicts=False)  # type: ignore[attr-defined]
-        self.stdout.write(f'PKCE_AUTH["PROVIDERS"]["fake"] = {entry}\n\nListening; Ctrl-C ends it.')
+        self.stdout.write(f'PKCE_AUTH.setdefault("PROVIDERS", {{}})["fake"] = {entry}\n\nListening; Ctrl-C ends it.')
         with server:
             try:
                 server.serve_forever(poll_interval=0.1)
