@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import pytest
@@ -116,18 +117,21 @@ def cached() -> Iterator[str]:
 
 
 def rows() -> Iterator[tuple[str, str]]:
-    """Yield every table with what it holds, and every session; nothing where the test has no database.
+    """Yield every table of the test's databases with what it holds, and every session; nothing where it has none.
 
     By the driver's own cursor: a test may be looking at each statement that goes through Django's.
     """
     from django.apps import apps
     from django.contrib.sessions.backends.db import SessionStore
     from django.contrib.sessions.models import Session
-    from django.db import DatabaseError, connection
+    from django.db import DatabaseError, connections
+    from django.test.testcases import _DatabaseFailure
 
     try:
-        connection.ensure_connection()
-        for model in apps.get_models(include_auto_created=True):
+        for connection, model in product(connections.all(), apps.get_models(include_auto_created=True)):
+            if isinstance(connection.connect, _DatabaseFailure):  # not one of the test's
+                continue
+            connection.ensure_connection()
             with connection.wrap_database_errors, closing(connection.connection.cursor()) as cursor:
                 cursor.execute(f"SELECT * FROM {connection.ops.quote_name(model._meta.db_table)}")  # noqa: S608
                 found = cursor.fetchall()
