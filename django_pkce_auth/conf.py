@@ -13,12 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .addresses import issuer_fault
-from .provider_settings import ProviderSettings, parse_provider
 from .resource_registry import ResourceRegistry, parse_resources
 from .scope_registry import ScopeRegistry, parse_scopes
 
 if TYPE_CHECKING:
     from .authorization_server import AuthorizationServer
+    from .provider_settings import ProviderSettings
 
 # What each key means, in the words that the documentation shows; the checks take the names from here too.
 KEYS: Mapping[str, str] = {
@@ -111,7 +111,7 @@ def parse(raw: object) -> Settings:
         scopes=parse_scopes(_mapping(raw, "SCOPES")),
         resources=parse_resources(_mapping(raw, "RESOURCES"), issuer=issuer),
         encryption_keys=_encryption_keys(raw.get("ENCRYPTION_KEYS", ())),
-        providers={slug: parse_provider(slug, entry) for slug, entry in _mapping(raw, "PROVIDERS").items()},
+        providers=_providers(_mapping(raw, "PROVIDERS")),
         authorization_server=_authorization_server(raw.get("AUTHORIZATION_SERVER")),
         server_policy=raw.get("SERVER_POLICY", "django_pkce_auth.server.policy.ServerPolicy"),
         client_policy=raw.get("CLIENT_POLICY", "django_pkce_auth.client.policy.ClientPolicy"),
@@ -138,6 +138,15 @@ def missing(key: str) -> ImproperlyConfigured:
 def policy(dotted_path: str) -> Any:
     """Return an instance of the policy class that a setting names."""
     return import_string(dotted_path)()
+
+
+def _providers(entries: Mapping[str, Any]) -> Mapping[str, ProviderSettings]:
+    """Without any, as where a project is a server only, nothing is imported for them."""
+    if not entries:
+        return {}
+    from .provider_settings import parse_provider
+
+    return {slug: parse_provider(slug, entry) for slug, entry in entries.items()}
 
 
 def _authorization_server(entry: object) -> AuthorizationServer | None:

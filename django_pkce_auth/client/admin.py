@@ -16,7 +16,6 @@ from django.utils.translation import gettext_lazy as _
 from .. import conf
 from ..json_object import JSONObjectField
 from ..presets import PRESETS
-from ..provider_settings import parse_provider
 from .models import Connection, Provider
 
 logger = logging.getLogger("django_pkce_auth.client")
@@ -65,6 +64,8 @@ class ProviderForm(ModelForm):
                 self.add_error(name, _("Addresses that are entered here must begin with https://."))
         if self.errors:
             return
+        from ..provider_settings import parse_provider
+
         candidate = forms.models.construct_instance(self, Provider())
         try:
             parse_provider(candidate.slug, candidate.entry())

@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from ..fields import DigestField, EncryptedTextField
 from ..primary import Primary, PrimaryManager, PrimaryModel, PrimaryQuerySet
 from ..protocol.scopes import parse_scope
-from ..provider_settings import PROVIDER_KEYS
 
 if TYPE_CHECKING:
     import httpx2
@@ -93,6 +92,8 @@ class Provider(PrimaryModel):
 
     def entry(self) -> dict[str, Any]:
         """Return the row in the form of ``PKCE_AUTH["PROVIDERS"]``, without what is left empty."""
+        from ..provider_settings import PROVIDER_KEYS
+
         names = [name for name in PROVIDER_KEYS if name not in ("client_secret", "scopes")]
         found = {name: getattr(self, name) for name in names}
         found |= {"client_secret": str(self.raw_client_secret), "scopes": self.scope.split()}
