@@ -128,7 +128,8 @@ def wait_until(holds: Any) -> None:
 @pytest.mark.parametrize("public_only", [False, True])
 def test_request_to_a_silent_name_ends_at_the_deadline(public_only: bool, resolver: Resolver) -> None:
     started = time.monotonic()
-    with pytest.raises(TransportError, match=r"https://silent\.example did not answer: ConnectTimeout"):
+    # On a busy machine the deadline may pass before the look-up begins, which has another name.
+    with pytest.raises(TransportError, match=r"https://silent\.example did not answer: (Connect)?Timeout"):
         HttpTransport(deadline=0.3, public_only=public_only).request("GET", f"https://{SILENT}/token")
     assert time.monotonic() - started < 5
 
