@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 
 from django_pkce_auth.client import attempts
 from django_pkce_auth.client.attempts import LIFETIME, AttemptRefused, complete, create, take
@@ -113,3 +114,18 @@ def test_expired_attempts_are_removed_after_the_commit_of_who_begins_one(acme: A
         begun(acme, alice)
         assert ConnectAttempt.objects.count() == 2
     assert ConnectAttempt.objects.get().expires_at == END
+
+
+@pytest.mark.django_db(transaction=True)
+def test_attempt_is_begun_though_expired_ones_can_not_be_removed(
+    acme: Acme, django_user_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete(_: Any) -> None:
+        raise DatabaseError("deadlock detected")
+
+    alice = django_user_model.objects.create_user(username="alice")
+    begun(acme, alice)
+    ConnectAttempt.objects.update(expires_at=NOW - 2 * LIFETIME)
+    monkeypatch.setattr(QuerySet, "delete", delete)
+    begun(acme, alice)
+    assert ConnectAttempt.objects.filter(expires_at=END).count() == 1

@@ -55,6 +55,7 @@ def test_attempt_is_used_once_and_removed_when_it_is_over(signed_in: Browser) ->
     ConnectAttempt.objects.update(expires_at=LONG_AGO)
     with TestCase.captureOnCommitCallbacks(using=second_database.ALIAS, execute=True):
         begin(signed_in)
+        assert ConnectAttempt.objects.count() == 2
     assert ConnectAttempt.objects.count() == 1
 
 
