@@ -16,7 +16,7 @@ from tests.four_steps import REDIRECT_URI, App, approve
 from tests.socket_server import Behaviour, Server, serving
 
 # Where the package is installed its entry point names the same module, which is then loaded once.
-pytest_plugins = ["django_pkce_auth.pytest_plugin"]
+pytest_plugins = ["django_pkce_auth.pytest_plugin", "tests.standstill"]
 
 
 @pytest.fixture(autouse=True)
