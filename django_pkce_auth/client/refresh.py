@@ -24,6 +24,7 @@ from ..outages import DATABASE_ERRORS, is_outage, persistently
 from ..protocol.token import RefreshTokenRequest, TokenResponse
 from ..signals import connection_broken, connection_refreshed, send_after_commit
 from ..transport import Transport
+from . import told_to_wait
 from .apart import apart
 from .disconnect import revoke
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable, ReconnectRequired
@@ -140,6 +141,8 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
 
     Raises ReconnectRequired or ProviderUnavailable; no answer means that nothing is known, so nothing is changed.
     """
+    if seconds := told_to_wait.seconds_left(connection, now=now):
+        raise ProviderUnavailable(f"{connection.provider} asked for a pause of refreshes.", retry_after=seconds)
     current = settings()
     transport = transport or policy(current.client_policy).transport()
     began = time.monotonic()
@@ -159,6 +162,8 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
             _give_back(connection, tokens, transport)
         return False
     except ProviderUnavailable as error:
+        if error.retry_after:
+            told_to_wait.note(connection, error.retry_after, now=now)
         count("connection_refresh_failed", provider=connection.provider)
         logger.warning(
             "Connection %s was not refreshed: %s", connection.pk, error, extra={"event": "connection_refresh_failed"}

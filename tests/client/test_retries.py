@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_pkce_auth.client import refresh
+from django_pkce_auth.client import refresh, told_to_wait
 from django_pkce_auth.client.errors import ProviderUnavailable, ReconnectRequired
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.transport import Answer, TransportError
@@ -69,6 +69,59 @@ def test_retry_after_is_told_and_not_ignored(status: int, said: str, seconds: in
         due.access_token()
     assert refused.value.retry_after == seconds
     assert len(acme.asked()) == (1 if seconds else 3)
+
+
+def pause(due: Connection, acme: Acme, said: str) -> None:
+    acme.answers[TOKEN_URL] = Answer(429, b"{}", {"retry-after": said})
+    with pytest.raises(ProviderUnavailable):
+        due.access_token()
+    acme.sent.clear()
+    acme.answers[TOKEN_URL] = TOKENS
+
+
+def test_provider_is_not_asked_before_the_time_that_it_named(due: Connection, acme: Acme) -> None:
+    pause(due, acme, "1")
+    with pytest.raises(ProviderUnavailable, match=r"acme asked for a pause of refreshes\.") as refused:
+        Connection.objects.get().access_token()
+    assert refused.value.retry_after == 1
+    assert not acme.asked()
+    time.sleep(1.05)
+    assert Connection.objects.get().access_token() == "new"
+
+
+def test_token_that_is_still_valid_serves_during_the_pause(due: Connection, acme: Acme) -> None:
+    pause(due, acme, "7")
+    Connection.objects.update(access_token_expires_at=timezone.now() + timedelta(seconds=30))
+    assert Connection.objects.get().access_token() == due.raw_access_token
+    assert not acme.asked()
+
+
+def test_pause_ends_after_a_minute_however_long_the_provider_said(due: Connection, acme: Acme) -> None:
+    pause(due, acme, "86400")
+    now = timezone.now()
+    assert 59 <= told_to_wait.seconds_left(due, now=now) <= 60
+    assert told_to_wait.seconds_left(due, now=now + timedelta(seconds=61)) == 0
+
+
+def test_pause_is_for_these_tokens_alone(due: Connection, acme: Acme) -> None:
+    """What a provider limits may be one of its users, and who connects again has other tokens."""
+    pause(due, acme, "60")
+    past = timezone.now() - timedelta(seconds=1)
+    other = Connection.objects.get()
+    other.pk, other.account_digest = None, None
+    other.save(force_insert=True)
+    assert Connection.objects.get(pk=other.pk).access_token() == "new"
+    Connection.objects.filter(pk=due.pk).update(updated_at=past)
+    assert Connection.objects.get(pk=due.pk).access_token() == "new"
+
+
+def test_cache_that_is_down_holds_nobody_up(due: Connection, acme: Acme, monkeypatch: Any) -> None:
+    def down(*args: Any, **kwargs: Any) -> None:
+        raise ConnectionError("no cache")
+
+    monkeypatch.setattr(told_to_wait, "cache", type("Down", (), dict.fromkeys(("get", "set"), down)))
+    pause(due, acme, "60")
+    assert Connection.objects.get().access_token() == "new"
 
 
 def test_tries_end_within_their_time(due: Connection, acme: Acme, monkeypatch: Any) -> None:
