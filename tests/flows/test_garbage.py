@@ -130,8 +130,8 @@ def test_authorization_endpoint_survives_a_link_gone_wrong(
 @FUZZ
 @given(query=BODIES, cookie=HEADER)
 def test_callback_survives_garbage(signed_in: Browser, path: str, query: bytes, cookie: str) -> None:
-    signed_in.cookies["__Host-pkce_auth"] = cookie
-    harmless(sent(signed_in, "GET", path, QUERY_STRING=query.decode("latin-1")))
+    cookies = f"sessionid={signed_in.cookies['sessionid'].value}; __Host-pkce_auth={cookie}"
+    harmless(sent(signed_in, "GET", path, QUERY_STRING=query.decode("latin-1"), HTTP_COOKIE=cookies))
 
 
 @pytest.mark.parametrize("path", ["/api/read", "/api/async"])

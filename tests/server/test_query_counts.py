@@ -16,6 +16,7 @@ from django_pkce_auth.protocol.device import DEVICE_CODE
 from django_pkce_auth.secrets import digest
 from django_pkce_auth.server.clients import add_secret
 from django_pkce_auth.server.models import AccessToken, TokenFamily
+from tests.databases import is_mysql
 from tests.four_steps import App, approve, bearer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,8 +76,8 @@ def test_refresh_after_a_retry_takes_one_statement_more(app: App, tokens: dict[s
         tokens = app.refresh(tokens["refresh_token"]).json()
     else:
         TokenFamily.objects.update(has_siblings=None)
-    # Siblings take turns at their family's row.
-    with statements(on_postgresql(3, 5)):
+    # Siblings take turns at their family's row. MySQL, unlike MariaDB, can't look into a table that it updates.
+    with statements(on_postgresql(3, 6 if is_mysql() else 5)):
         assert app.refresh(tokens["refresh_token"]).status_code == 200
 
 
