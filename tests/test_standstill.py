@@ -33,10 +33,10 @@ def test_slow():
 def run(directory: Path, program: str) -> tuple[str, int]:
     """Return the last line of pytest's own output, and how often the program's test ran."""
     (directory / "test_it.py").write_text(program)
-    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-p", "tests.standstill", "-p", "no:django"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""}
+    plugins = ["-p", "pytest_rerunfailures", "-p", "tests.standstill"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     ran = subprocess.run(
-        [*command, "--rootdir", str(directory), "test_it.py"],
+        [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(directory), *plugins, "test_it.py"],
         cwd=directory,
         env=environment,
         capture_output=True,

@@ -15,6 +15,7 @@ def issuer() -> Iterator[Issuer]:
     """Another project's authorization server, on a real socket."""
     discovery._documents.clear()
     introspection._answers.clear()
+    introspection._hanging.clear()
     transport._pool.cache_clear()
     with running() as started:
         yield started
@@ -22,3 +23,4 @@ def issuer() -> Iterator[Issuer]:
     transport._pool.cache_clear()
     discovery._documents.clear()
     introspection._answers.clear()
+    introspection._hanging.clear()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from django.test import RequestFactory, override_settings
 from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.resource.remote import introspection
 from django_pkce_auth.server.models import Client
+from django_pkce_auth.transport import HttpTransport
 from tests.resource.issuer import Issuer
 from tests.resource.test_remote_jwks import call, refused
 
@@ -155,3 +159,34 @@ def test_server_that_says_nothing_is_503_and_nothing_is_kept(
     assert "good" not in caplog.text
     issuer.answers.clear()
     assert call("good").status_code == 200
+
+
+def test_server_that_hangs_holds_one_request_at_a_time(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection, "SLOW_SECONDS", 0.5)
+    monkeypatch.setattr(introspection, "HttpTransport", partial(HttpTransport, deadline=1.0))
+    answer, goes_on, asked = issuer.answer, Event(), []
+
+    def hang(path: str, *rest: Any) -> Any:
+        asked.append(path)
+        if path == "/introspect":
+            goes_on.wait(20)
+        return answer(path, *rest)
+
+    monkeypatch.setattr(issuer, "answer", hang)
+    with use(issuer, introspection_url=f"{issuer.url}/introspect"):
+        assert call("good").status_code == 503
+        with ThreadPoolExecutor(9) as threads:
+            assert {answer.status_code for answer in threads.map(call, ["good"] * 9)} == {503}
+        assert len(asked) == 2
+        goes_on.set()
+        assert call("good").status_code == 200
+        with ThreadPoolExecutor(4) as threads:
+            assert [answer.status_code for answer in threads.map(call, "bcde")] == [401] * 4
+        assert len(asked) == 7
+
+
+def test_server_that_fails_at_once_is_asked_by_everybody(issuer: Issuer) -> None:
+    issuer.answers["/introspect"] = (500, {})
+    with ThreadPoolExecutor(4) as threads:
+        assert [answer.status_code for answer in threads.map(call, "abcd")] == [503] * 4
+    assert issuer.asked.count("/introspect") == 4

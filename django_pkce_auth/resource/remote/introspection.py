@@ -27,6 +27,11 @@ MAX_ANSWERS: Final = 10_000
 _answers: OrderedDict[tuple[str, bytes], tuple[float, Mapping[str, Any] | None]] = OrderedDict()
 _lock = Lock()
 
+SLOW_SECONDS: Final = 1.0
+"""A server that says nothing for so long is hanging, and not only away."""
+_hanging: set[str] = set()
+_waiting = Lock()
+
 
 def introspected_claims(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mapping[str, Any] | None:
     """Return what the issuer says of a token that is active, else None; raises Unavailable where it says nothing.
@@ -40,7 +45,7 @@ def introspected_claims(raw_token: str, *, server: AuthorizationServer, now: dat
     if kept is not None and clock < kept[0]:
         claims = kept[1]
     else:
-        claims = _ask(raw_token, server=server, now=now)
+        claims = _ask_unless_hanging(raw_token, server=server, now=now)
         _keep(key, clock + server.cache_seconds, claims)
     return claims if claims is not None and now.timestamp() < claims["exp"] else None
 
@@ -51,6 +56,26 @@ def _keep(key: tuple[str, bytes], until: float, claims: Mapping[str, Any] | None
         _answers.move_to_end(key)
         while len(_answers) > MAX_ANSWERS:
             _answers.popitem(last=False)
+
+
+def _ask_unless_hanging(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mapping[str, Any] | None:
+    """Ask; while the issuer hangs one request at a time does, so that it does not hold every worker of this project."""
+    probes = server.issuer in _hanging
+    if probes and not _waiting.acquire(blocking=False):
+        raise Unavailable
+    begun = time.monotonic()
+    try:
+        claims = _ask(raw_token, server=server, now=now)
+    except Unavailable:
+        if time.monotonic() - begun >= SLOW_SECONDS:
+            _hanging.add(server.issuer)
+        raise
+    else:
+        _hanging.discard(server.issuer)
+        return claims
+    finally:
+        if probes:
+            _waiting.release()
 
 
 def _ask(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mapping[str, Any] | None:
