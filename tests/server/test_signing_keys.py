@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
+import jwt
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
+from django.db import transaction
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -129,18 +131,25 @@ def test_key_that_is_gone_is_not_published_again(compromised: bool) -> None:
     assert (again.published_until, again.retires_at) == (now, now)
 
 
+def kid(now: datetime) -> str:
+    token = sign({}, algorithm="ES256", settings=conf.settings(), now=now, using="default")
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
+def test_key_that_was_never_committed_signs_nothing_after() -> None:
+    """As in a project's tests: each makes a key, which its transaction takes back."""
+    for _ in range(2):
+        with transaction.atomic():
+            made = add()
+            assert kid(NOW) == made.kid
+            transaction.set_rollback(True)
+
+
 def test_process_keeps_its_key_for_a_minute_and_sees_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     first = add()
     clock = 1000.0
     monkeypatch.setattr(keys.time, "monotonic", lambda: clock)
-
-    def kid(now: datetime) -> str:
-        token = sign({}, algorithm="ES256", settings=conf.settings(), now=now, using="default")
-        import jwt
-
-        return str(jwt.get_unverified_header(token)["kid"])
-
-    assert kid(NOW) == first.kid
+    assert kid(NOW + timedelta(seconds=KEPT_SECONDS)) == first.kid
     second = rotate()
     clock += KEPT_SECONDS - 1
     assert kid(NOW + AHEAD) == first.kid
