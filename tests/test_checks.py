@@ -108,7 +108,7 @@ def test_e004_providers_without_encryption_keys(found: Any) -> None:
     only(found(PROVIDERS=ACME, ENCRYPTION_KEYS=[]), "E004", "Fernet.generate_key", "stored encrypted")
 
 
-@pytest.mark.parametrize("key", ["", "short", "x" * 44, KEY[:-1], "\u00e4" * 44])
+@pytest.mark.parametrize("key", ["", "short", "x" * 44, KEY[:-2], "\u00e4" * 44])
 def test_e005_encryption_key_of_the_wrong_form_is_not_shown(found: Any, key: str) -> None:
     messages = found(ENCRYPTION_KEYS=[KEY, key])
     only(messages, "E005", "'ENCRYPTION_KEYS'][1] is no key", "Fernet.generate_key")

@@ -179,7 +179,7 @@ WEATHER: dict[str, Any] = {
     "500 with invalid_grant": error("invalid_grant", status=500),
     "time-out": TransportError("https://acme.example did not answer: ReadTimeout."),
     "html": Answer(200, b"<html>"),
-    "429": Answer(429, b"", {"retry-after": "1"}),
+    "429": Answer(429, b""),
     "redirect": Answer(302, b"", {"location": "https://evil.example"}),
     "invalid_client": error("invalid_client", status=401),
     "invalid_request": error("invalid_request"),
