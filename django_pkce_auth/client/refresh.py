@@ -38,6 +38,8 @@ AHEAD = timedelta(seconds=60)
 """How long before its end a token is replaced, so that it is valid when it arrives."""
 CLAIM = timedelta(seconds=15)
 """How long one refresh may take before another process may try; longer than our transport's deadline."""
+PROMPT = timedelta(seconds=0.5)
+"""How long it may take to write the claim, which is made anew where that took longer."""
 POLL_SECONDS = 0.05
 BACKOFF_SECONDS = (0.2, 0.8)
 PATIENCE_SECONDS = 4.0
@@ -145,12 +147,11 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
         raise ProviderUnavailable(f"{connection.provider} asked for a pause of refreshes.", retry_after=seconds)
     current = settings()
     transport = transport or policy(current.client_policy).transport()
-    began = time.monotonic()
     provider = get_provider(connection.provider, settings=current, transport=transport)
-    # What the provider publishes may have been waited for; the claim is for the refresh alone.
-    now += timedelta(seconds=time.monotonic() - began)
-    claim = now + _lasting(transport)
-    if not _claim(connection, claim, now):
+    # Database, cache and what the provider publishes may have been waited for; the claim is for the refresh alone.
+    now = max(now, timezone.now())
+    claim = _claim(connection, _lasting(transport), now)
+    if claim is None:
         return False
     try:
         tokens = _ask(connection, provider, transport, now)
@@ -207,10 +208,19 @@ def _lasting(transport: Transport) -> timedelta:
     return CLAIM if deadline is None else max(CLAIM, timedelta(seconds=PATIENCE_SECONDS + deadline + 1))
 
 
-def _claim(connection: Connection, claim: datetime, now: datetime) -> bool:
-    """Win the right to refresh the very tokens that were read; it lapses, so that a killed process blocks nobody."""
+def _claim(connection: Connection, lasting: timedelta, now: datetime) -> datetime | None:
+    """Win the right to refresh the very tokens that were read, and return until when; None where another has it.
+
+    It lapses, so that a killed process blocks nobody.
+    """
+    claim = now + lasting
     free = Q(refresh_claimed_until=None) | Q(refresh_claimed_until__lt=now)
-    return bool(_write(_as_read(connection).filter(free), refresh_claimed_until=claim))
+    won = _write(_as_read(connection).filter(free), refresh_claimed_until=claim)
+    # Whoever held the row's lock may have held it for most of that.
+    while won and (late := timezone.now()) > now + PROMPT:
+        ours, now, claim = _as_read(connection).filter(refresh_claimed_until=claim), late, late + lasting
+        won = _write(ours, refresh_claimed_until=claim)
+    return claim if won else None
 
 
 def _store(connection: Connection, tokens: TokenResponse, now: datetime) -> bool:

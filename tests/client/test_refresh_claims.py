@@ -86,6 +86,32 @@ def test_claim_begins_when_the_endpoint_is_known(due: Connection, acme: Acme, mo
     assert claims[0] >= now + refresh.CLAIM + timedelta(seconds=0.2)
 
 
+@pytest.mark.parametrize("slow", ["the cache", "the row", "the row's lock"])
+def test_claim_is_whole_whatever_was_waited_for_before(
+    slow: str, due: Connection, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Did it lapse while the provider is asked, another process would send the same refresh token."""
+    now, claims = timezone.now(), []
+    row = Connection.objects.filter(pk=due.pk)
+    acme.answers[TOKEN_URL] = answering(lambda: claims.append(row.get().refresh_claimed_until))
+    owner, name = {
+        "the cache": (refresh.told_to_wait, "seconds_left"),
+        "the row": (refresh, "_reread"),
+        "the row's lock": (refresh, "_write"),
+    }[slow]
+    real, waits = getattr(owner, name), [0.4]
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        time.sleep(waits.pop() if waits else 0)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, slowly)
+    monkeypatch.setattr(refresh, "PROMPT", timedelta(seconds=0.1), raising=False)
+    assert access_token(due, transport=acme, now=now) == NEW
+    assert claims[0] >= now + refresh.CLAIM + timedelta(seconds=0.4)
+    assert row.get().refresh_claimed_until is None
+
+
 @pytest.mark.parametrize("answer", ["tokens", "invalid_grant", "503"])
 def test_another_connection_keeps_its_tokens_and_its_claim(
     answer: str, due: Connection, acme: Acme, neighbour: Callable[[], dict[str, Any]]
