@@ -43,6 +43,8 @@ def is_blocked(kind: str, who: str, *, limit: int) -> bool:
     """True where ``limit`` is used up, or can't be known: for guesses whose success must be stopped too."""
     key = f"pkce_auth:{kind}:{digest(who).hex()[:32]}:{int(time.time()) // WINDOW_SECONDS}"
     try:
+        # A cache that is full, or whose leader is away while replicas answer, reads well and counts nothing.
+        cache.add(key, 0, WINDOW_SECONDS)
         return int(cache.get(key, 0)) >= limit
     except Exception:
         logger.exception("The cache does not count failures", extra={"event": "throttle_unavailable"})

@@ -252,6 +252,23 @@ def test_guessing_of_codes_is_braked_and_blocks_the_right_one_too(
     assert poll(tv, codes)["error"] == "authorization_pending"
 
 
+@pytest.mark.parametrize("fails", [("add", "incr"), ("add", "incr", "get")], ids=["takes nothing", "is away"])
+def test_no_code_is_taken_while_the_cache_can_not_count(
+    fails: tuple[str, ...], tv: App, codes: dict[str, Any], signed_in: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that is full, or whose leader is away while replicas answer, reads well and counts nothing."""
+
+    def down(*_: Any, **__: Any) -> Any:
+        raise ConnectionError
+
+    for name in fails:
+        monkeypatch.setattr(cache, name, down, raising=False)
+    assert enter(signed_in, "BCDF-GHJK").status_code == 429
+    assert enter(signed_in, codes["user_code"], "approve").status_code == 429
+    monkeypatch.undo()
+    assert enter(signed_in, codes["user_code"], "approve").status_code == 200
+
+
 @pytest.mark.parametrize("typed", ["", "\0", "é" * 8, "A" * 9, "x" * 10_000, "<script>"])
 def test_nonsense_is_a_friendly_page(typed: str, signed_in: Browser) -> None:
     page = enter(signed_in, typed)
