@@ -37,8 +37,8 @@ _MYSQL_SERVER_ERRORS: Final = frozenset(
     | {1047, 1226, 3024, 4031}
 )
 _MYSQL_CLIENT_ERRORS: Final = range(2000, 3000)
-# PostgreSQL is a standby for the moment, or ended a transaction that waited too long.
-_INTERNAL_ERRORS: Final = frozenset({"25006", "25P03"})
+# PostgreSQL is a standby for the moment, or ended a transaction that was idle, or took, for too long.
+_INTERNAL_ERRORS: Final = frozenset({"25006", "25P03", "25P04"})
 _CONFLICTS: Final = frozenset({1020, 1213, "40001", "40P01"})
 """Deadlock and serialization failure: the whole transaction was undone so that another one could go on."""
 

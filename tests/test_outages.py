@@ -142,6 +142,7 @@ def test_wrong_statement_stays_a_fault(app: App) -> None:
             True,
             False,
         ),
+        (failure("due to transaction timeout", kind=InternalError, sqlstate="25P04"), True, False),
         (failure("current transaction is aborted", kind=InternalError, sqlstate="25P02"), False, False),
         (ValueError("x"), False, False),
     ],
