@@ -8,6 +8,7 @@ twice as long as any entry, so an entry that is written late, by a request that 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -34,13 +35,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_pkce_auth.resource")
 
 PREFIX: Final = "pkce_auth:verified"
+SLOW_SECONDS, PAUSE_SECONDS = 0.1, 5.0
+"""A cache that fails after so long, as one that hangs, is left alone for so long: each request would wait for it."""
 
 
 def recall(raw_token: str, *, settings: conf.Settings, now: datetime) -> Grant | None:
     """Return what the token allowed when it was verified, within the lifetime of the cache; None: ask the database."""
     lifetime = settings.token_cache_lifetime
-    if lifetime is None:
+    if lifetime is None or time.monotonic() < _pauses["end"]:
         return None
+    began = time.monotonic()
     try:
         entry = cache.get(_key(raw_token))
         if not isinstance(entry, dict) or cache.get_many(_marks(entry)):
@@ -48,6 +52,7 @@ def recall(raw_token: str, *, settings: conf.Settings, now: datetime) -> Grant |
         return _allowed(entry, lifetime=lifetime, now=now)
     except Exception:
         # A cache that is down, or holds what another release put in, must not take the API down with it.
+        _pause(began)
         logger.warning("The cache of verified tokens can't be read", exc_info=True)
         return None
 
@@ -73,7 +78,7 @@ def _allowed(entry: Mapping[str, Any], *, lifetime: timedelta, now: datetime) ->
 def keep(raw_token: str, token: LiveToken, *, settings: conf.Settings, now: datetime) -> None:
     """Remember that the token was found valid at ``now``."""
     lifetime = settings.token_cache_lifetime
-    if lifetime is None:
+    if lifetime is None or time.monotonic() < _pauses["end"]:
         return
     entry = {
         "at": now.timestamp(),
@@ -87,10 +92,21 @@ def keep(raw_token: str, token: LiveToken, *, settings: conf.Settings, now: date
         "scopes": token.scopes,
         "resources": token.resources,
     }
+    began = time.monotonic()
     try:
         cache.set(_key(raw_token), entry, lifetime.total_seconds())
     except Exception:
+        _pause(began)
         logger.warning("The cache of verified tokens can't be written", exc_info=True)
+
+
+_pauses = {"end": 0.0}
+
+
+def _pause(began: float) -> None:
+    now = time.monotonic()
+    if now - began >= SLOW_SECONDS:
+        _pauses["end"] = now + PAUSE_SECONDS
 
 
 def connect() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_pkce_auth import conf
-from django_pkce_auth.resource import BearerASGI
+from django_pkce_auth.resource import BearerASGI, verified
 from django_pkce_auth.resource.bearer import verify
 from django_pkce_auth.resource.grant import Grant, Refused
 from django_pkce_auth.resource.verified import _marks
@@ -223,6 +224,34 @@ def test_cache_that_is_down_costs_a_query_and_no_more(
     assert status(raw) == NOT_TAKEN
     assert "may work for up to 60 more seconds" in caplog.text
     assert raw not in caplog.text
+
+
+def test_cache_that_hangs_holds_one_request_up_and_not_all(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends is told to it all the same, and once it may have come back it is asked again."""
+    asked: list[str] = []
+
+    class Hanging:
+        def __getattr__(self, name: str) -> Any:
+            def hang(*args: Any, **kwargs: Any) -> Any:
+                asked.append(name)
+                time.sleep(verified.SLOW_SECONDS)
+                raise TimeoutError
+
+            return hang
+
+    ask(raw)
+    monkeypatch.setitem(verified._pauses, "end", 0.0)
+    monkeypatch.setattr(verified, "PAUSE_SECONDS", 0.5)
+    with monkeypatch.context() as hanging:
+        hanging.setattr(verified, "cache", Hanging())
+        assert [queries(raw) for _ in range(3)] == [1, 1, 1]
+        assert asked == ["get"]
+        revoke_family(TokenFamily.objects.get().pk, reason=TokenFamily.Reason.USER, now=timezone.now(), using="default")
+        assert asked == ["get", "set"]
+        assert status(raw) == NOT_TAKEN
+    time.sleep(0.5)
+    other = issue_access_token(get_user_model().objects.get(), ["read"])
+    assert [queries(other), queries(other)] == [1, 0]
 
 
 @pytest.mark.parametrize("entry", [b"\x00", "text", 7, [], {}])
