@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.db import connection as database
 from django.utils import timezone
 
@@ -21,6 +22,7 @@ from django_pkce_auth.client.rotate import rotate_all
 from django_pkce_auth.management import progress
 from django_pkce_auth.transport import Answer
 from tests.client.acme import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_URL, TOKENS, Acme, as_json, error
+from tests.test_outages import database_raises, failure
 
 
 def run(*arguments: Any) -> str:
@@ -62,6 +64,26 @@ def test_refresh_goes_on_behind_a_provider_that_left_the_settings(alice: Any, ac
     assert run("pkce_refresh", "--due") == "1 refreshed, 0 need their user to reconnect, 1 could not be reached."
     due.refresh_from_db()
     assert due.raw_access_token == ACCESS_TOKEN
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refresh_goes_on_behind_a_row_that_is_locked_for_too_long(
+    alice: Any, acme: Acme, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(alice, subject="1", minutes=-2)
+    due = add(alice, subject="2", minutes=-1)
+    with database_raises(failure(1205, "Lock wait timeout exceeded"), times=1, only="UPDATE"):
+        assert run("pkce_refresh", "--due") == "1 refreshed, 0 need their user to reconnect, 1 could not be reached."
+    assert "Lock wait timeout exceeded" in caplog.text
+    due.refresh_from_db()
+    assert due.raw_access_token == ACCESS_TOKEN
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refresh_ends_with_a_fault_of_its_own(alice: Any, acme: Acme) -> None:
+    add(alice, subject="1", minutes=-1)
+    with database_raises(failure(1054, "Unknown column"), only="UPDATE"), pytest.raises(OperationalError):
+        run("pkce_refresh", "--due")
 
 
 def test_refresh_ahead_of_time_stores_the_end_that_the_provider_said(alice: Any, acme: Acme) -> None:

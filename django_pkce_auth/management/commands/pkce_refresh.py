@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import close_old_connections
 from django.utils import timezone
 
 from ...client.errors import ConnectError, ReconnectRequired
 from ...client.models import Connection
 from ...client.refresh import access_token
+from ...outages import DATABASE_ERRORS, note
 from ..progress import progress
 
 
@@ -55,5 +57,10 @@ class Command(BaseCommand):
         except ConnectError as error:
             # Also where the settings no longer have the provider: the others must not wait for that.
             self.stderr.write(f"Connection {pk}: {error}")
+            return "unavailable"
+        except DATABASE_ERRORS as error:
+            # A row that is locked for too long, say. Where all of it is away, the next look fails and ends the run.
+            note(error, where="a refresh")
+            close_old_connections()
             return "unavailable"
         return "refreshed"
