@@ -47,7 +47,7 @@ def is_outage(error: Exception) -> bool:
     """True where the database could not answer, False where the question was wrong."""
     cause = error.__cause__ or error
     if isinstance(error, InternalError):
-        return getattr(cause, "sqlstate", None) in _INTERNAL_ERRORS
+        return _state(cause) in _INTERNAL_ERRORS
     sqlite_code = getattr(cause, "sqlite_errorcode", None)
     if sqlite_code is not None:
         return bool(sqlite_code & 0xFF != _SQLITE_ERROR)
@@ -60,7 +60,13 @@ def is_outage(error: Exception) -> bool:
 def is_conflict(error: Exception) -> bool:
     """True where nothing was done, and the same transaction can succeed at once."""
     cause = error.__cause__ or error
-    return getattr(cause, "sqlstate", None) in _CONFLICTS or _number(cause) in _CONFLICTS
+    return _state(cause) in _CONFLICTS or _number(cause) in _CONFLICTS
+
+
+def _state(cause: BaseException) -> str | None:
+    """Return what PostgreSQL calls it: by psycopg, or by psycopg2, which has another name for that."""
+    state: str | None = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return state
 
 
 def _number(cause: BaseException) -> int:

@@ -126,6 +126,7 @@ def test_wrong_statement_stays_a_fault(app: App) -> None:
         (failure("terminating connection", sqlstate="57P01"), True, False),
         (failure("deadlock detected", sqlstate="40P01"), True, True),
         (failure("could not serialize access", sqlstate="40001"), True, True),
+        (failure("deadlock detected", pgcode="40P01"), True, True),
         (failure(2013, "Lost connection to server during query"), True, False),
         (failure(1213, "Deadlock found when trying to get lock"), True, True),
         (failure(1205, "Lock wait timeout exceeded"), True, False),
