@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import TestCase
 from django.utils import timezone
 
@@ -110,6 +113,28 @@ def test_claim_is_whole_whatever_was_waited_for_before(
     assert access_token(due, transport=acme, now=now) == NEW
     assert claims[0] >= now + refresh.CLAIM + timedelta(seconds=0.4)
     assert row.get().refresh_claimed_until is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refresh_whose_caller_was_cancelled_is_stored_and_frees_the_row(due: Connection, acme: Acme) -> None:
+    """An ASGI server cancels the view of a visitor who hangs up; the old refresh token may be spent by then."""
+    asked, go_on = threading.Event(), threading.Event()
+    acme.answers[TOKEN_URL] = answering(lambda: (asked.set(), go_on.wait(10)))
+
+    async def visit() -> None:
+        task = asyncio.ensure_future(due.aaccess_token())
+        while not asked.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+
+    async_to_sync(visit)()
+    after = Connection.objects.get()
+    assert (after.raw_access_token, after.refresh_claimed_until) == (NEW, None)
+    assert after.access_token() == NEW
+    assert len(acme.asked()) == 1
 
 
 @pytest.mark.parametrize("answer", ["tokens", "invalid_grant", "503"])
