@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .addresses import issuer_fault
+from .flags import flag
 from .resource_registry import ResourceRegistry, parse_resources
 from .scope_registry import ScopeRegistry, parse_scopes
 
@@ -121,7 +122,7 @@ def parse(raw: object) -> Settings:
         refresh_token_lifetime=_lifetime(raw, "REFRESH_TOKEN_LIFETIME", 30 * 86400),
         authorization_lifetime=_optional_lifetime(raw, "AUTHORIZATION_LIFETIME"),
         token_cache_lifetime=_optional_lifetime(raw, "TOKEN_CACHE_LIFETIME", at_most=300),
-        audit=bool(raw.get("AUDIT", False)),
+        audit=flag("PKCE_AUTH['AUDIT']", raw.get("AUDIT", False)),
         metrics=_dotted(raw, "METRICS"),
     )
 

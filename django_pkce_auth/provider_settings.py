@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from .addresses import is_loopback_url
+from .flags import flag
 from .presets import PRESETS
 from .protocol.authentication_methods import AUTHENTICATION_METHODS
 from .protocol.scopes import is_scope_token
@@ -45,6 +46,7 @@ _PROVIDER_TEXTS = (
     "client_secret",
     "client_authentication",
 )
+_PROVIDER_FLAGS = ("login", "create_users", "rejects_pkce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ def parse_provider(slug: str, entry: object) -> ProviderSettings:
         raise ImproperlyConfigured(f"{where}['client_authentication'] is {method!r}; known are {known}.")
     _check_extra_parameters(f"{where}['extra_authorize_parameters']", entry.get("extra_authorize_parameters") or {})
     given = {key: value for key, value in entry.items() if value is not None}
+    for key in _PROVIDER_FLAGS:
+        flag(f"{where}[{key!r}]", given.get(key, False))
     listed = entry.get("scopes") or ()
     words = listed if isinstance(listed, Mapping) else {}
     return ProviderSettings(**{**given, "slug": slug, "scopes": _provider_scopes(where, listed), "scope_words": words})

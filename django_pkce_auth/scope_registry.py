@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from .flags import flag
+
 KEYS = frozenset({"words", "group", "sensitive", "implies", "required"})
 
 
@@ -87,7 +89,7 @@ def _parse(name: str, entry: Any) -> Scope:
         name,
         words=entry["words"],
         group=entry.get("group", ""),
-        sensitive=bool(entry.get("sensitive", False)),
+        sensitive=flag(f"{where}['sensitive']", entry.get("sensitive", False)),
         implies=tuple(implies),
-        required=bool(entry.get("required", False)),
+        required=flag(f"{where}['required']", entry.get("required", False)),
     )

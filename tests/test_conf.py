@@ -58,6 +58,8 @@ def test_least_settings_have_safe_defaults() -> None:
         ({**LEAST, "ACCESS_TOKEN_LIFETIME": True}, "a number of seconds above 0"),
         ({**LEAST, "ACCESS_TOKEN_LIFETIME": float("nan")}, "a number of seconds above 0"),
         ({**LEAST, "AUTHORIZATION_LIFETIME": timedelta(0)}, "a number of seconds above 0"),
+        ({**LEAST, "AUDIT": "False"}, "'AUDIT'] is 'False'; it takes True or False, and text is neither"),
+        ({**LEAST, "AUDIT": 1}, "it takes True or False"),
         ({**LEAST, "REFRESH_TOKEN_LIFETIME": 10**12}, "a number of seconds above 0"),
     ],
 )
@@ -93,6 +95,9 @@ def test_setting_that_cannot_be_used_says_how_to_mend_it(raw: Any, words: str) -
         ("acme", {**ACME, "scopes": ["read write"]}, "can't be a scope"),
         ("acme", {**ACME, "scopes": [None]}, "can't be a scope"),
         ("acme", {**ACME, "scopes": 5}, "can't be a scope"),
+        ("acme", {**ACME, "login": "False"}, "'login'] is 'False'; it takes True or False"),
+        ("acme", {**ACME, "create_users": 1}, "'create_users'] is 1; it takes True or False"),
+        ("acme", {**ACME, "rejects_pkce": "false"}, "'rejects_pkce'] is 'false'; it takes True or False"),
         ("acme", {**ACME, "client_authentication": "basic"}, "known are client_secret_basic"),
         ("acme", {**ACME, "extra_authorize_parameters": "prompt=consent"}, "is no dict"),
         ("acme", {**ACME, "extra_authorize_parameters": {"max_age": 0}}, "'max_age': 0; both must be printable"),

@@ -48,6 +48,8 @@ def test_circle_is_no_trouble() -> None:
         ({"words": "X", "implies": "read"}, "is a string"),
         ({"words": "X", "implies": ["nothing"]}, "implies 'nothing'"),
         ({"words": "X", "sensible": True}, "unknown key 'sensible'"),
+        ({"words": "X", "sensitive": "False"}, "'sensitive'.* is 'False'; it takes True or False"),
+        ({"words": "X", "required": 1}, "'required'.* is 1; it takes True or False"),
     ],
 )
 def test_bad_entry_says_what_is_wrong(entry: dict[str, Any], words: str) -> None:
