@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
+from django.db.backends.dummy.base import DatabaseWrapper
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -99,3 +101,12 @@ def serve() -> Iterator[Callable[[Behaviour], Server]]:
     """Start servers on real sockets, which answer as they are told."""
     with serving() as start:
         yield start
+
+
+@pytest.fixture
+def no_database() -> Iterator[None]:
+    """As with ``DATABASES = {}``: every query raises ImproperlyConfigured."""
+    real = connections["default"]
+    connections["default"] = DatabaseWrapper({})
+    yield
+    connections["default"] = real

@@ -128,6 +128,31 @@ def test_e007_policy_that_is_no_subclass(found: Any, key: str, dotted: Any) -> N
     only(found(**{key: dotted}), "E007", repr(dotted), "dotted path of your subclass")
 
 
+@pytest.mark.parametrize(
+    ("dotted", "why"),
+    [
+        ("no.such.Policy", "can't be imported: No module named 'no'"),
+        ("tests.test_checks.Missing", 'can\'t be imported: Module "tests.test_checks" does not define a "Missing"'),
+        ("x", "can't be imported: x doesn't look like a module path"),
+        (OurServerPolicy, "is no dotted path"),
+        ("builtins.dict", "is no subclass of django_pkce_auth.server.policy.ServerPolicy"),
+    ],
+)
+def test_e007_says_why_there_is_no_policy(found: Any, dotted: Any, why: str) -> None:
+    only(found(SERVER_POLICY=dotted), "E007", why, "dotted path of your subclass")
+
+
+@pytest.mark.parametrize(
+    ("dotted", "why"),
+    [
+        ("no.such.count", "can't be imported: No module named 'no'"),
+        ("tests.test_checks.KEY", "is no function"),
+    ],
+)
+def test_e011_says_why_there_is_no_function(found: Any, dotted: str, why: str) -> None:
+    only(found(METRICS=dotted), "E011", why, "dotted path of your function")
+
+
 @pytest.mark.django_db  # later releases of Django ask the database too
 def test_check_command_runs_them_and_fails(settings: Any) -> None:
     call_command("check", databases=["default"])

@@ -78,6 +78,16 @@ def test_doctor_shows_the_addresses_although_the_database_can_not_be_read(
     assert any("run manage.py migrate" in problem for problem in told["problems"])
 
 
+def test_doctor_of_a_project_without_a_database(settings: Any, no_database: None) -> None:
+    settings.ROOT_URLCONF = (path("", include("django_pkce_auth.resource.urls")),)
+    server = {"issuer": "https://issuer.example", "verification": "jwks"}
+    settings.PKCE_AUTH = {"ISSUER": "https://api.example", "AUTHORIZATION_SERVER": server}
+    settings.SECURE_SSL_REDIRECT = True
+    text = run()
+    assert "issuer: https://api.example" in text
+    assert "Nothing to mend." in text
+
+
 def test_doctor_counts_expired_rows(tokens: dict[str, Any], sound: None) -> None:
     AccessToken.objects.update(expires_at=timezone.now() - timedelta(days=1))
     assert json.loads(run("--json"))["expired"]["access tokens"] == 1

@@ -107,6 +107,10 @@ def test_w021_https_that_nobody_tells_django_of(sound: dict[str, Any], settings:
     assert "pkce_auth.W021" not in ids(deploy=True)
 
 
+def test_project_without_a_database_has_none_to_look_into(no_database: None) -> None:
+    assert ids(database=True) == []
+
+
 @pytest.mark.django_db
 def test_w022_scope_that_the_settings_do_not_know() -> None:
     Client.objects.create(client_id="a", scope="read gone")
@@ -136,3 +140,7 @@ def test_project_with_guards_alone_needs_no_sign_in(settings: Any) -> None:
     server = {"issuer": "https://issuer.example", "verification": "jwks"}
     settings.PKCE_AUTH = {**settings.PKCE_AUTH, "AUTHORIZATION_SERVER": server}
     assert ids() == []
+    # A mistake in the settings is told alone, without advice on a log-in page that this project needs none of.
+    settings.PKCE_AUTH = {**settings.PKCE_AUTH, "AUTHORIZATION_SERVER": {**server, "verification": "jwt"}}
+    assert ids() == ["pkce_auth.E001"]
+    assert "pkce_auth.W020" not in ids(deploy=True)
