@@ -115,7 +115,7 @@ def server_metadata(issuer: str, *, transport: Transport, apart: bool = False) -
                 try:
                     return _checked(ServerMetadata.decode(document, issuer=issuer)), lifetime(answer)
                 except OAuthError as error:
-                    raise Unpublished(f"{issuer}: {error.description}") from None
+                    raise Unpublished(f"{issuer}: {error.description} {error.detail}".rstrip()) from None
         raise Unpublished(f"{issuer} publishes no metadata; name the addresses of its endpoints in the settings.")
 
     return keep(("metadata", issuer, apart), fetch)

@@ -97,6 +97,9 @@ class HttpTransport:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         try:
             return self._send(method, url, sent, content)
+        except httpcore2.ConnectError as error:
+            # Nothing of ours was sent yet that its words could repeat.
+            raise TransportError(f"{origin} did not answer: ConnectError: {error}") from None
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             raise TransportError(f"{origin} did not answer: {type(error).__name__}.") from None
         except _Unusable as error:

@@ -180,7 +180,9 @@ def test_answer_that_ends_early_or_is_no_http_is_no_answer(
 def test_nobody_there_is_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert refusal(f"http://127.0.0.1:{port}/") == f"http://127.0.0.1:{port} did not answer: ConnectError."
+    said = refusal(f"http://127.0.0.1:{port}/")
+    assert said.startswith(f"http://127.0.0.1:{port} did not answer: ConnectError: ")
+    assert "refused" in said
 
 
 def test_addresses_of_a_host_are_tried_in_turn(serve: Callable[[Behaviour], Server]) -> None:

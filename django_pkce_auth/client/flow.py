@@ -155,7 +155,9 @@ def _check_issuer(iss: str | None, provider: Provider) -> None:
     if not provider.issuer or (iss is None and not provider.sends_iss):
         return
     if iss != provider.issuer:
-        raise WrongIssuer("the answer names no issuer" if iss is None else "the answer names another issuer")
+        raise WrongIssuer(
+            "the answer names no issuer" if iss is None else f"the answer names another issuer than {provider.issuer}"
+        )
 
 
 def expires_at(tokens: TokenResponse, now: datetime) -> datetime | None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..conf import Settings
 from ..discovery import Unpublished, server_metadata
@@ -73,7 +74,10 @@ class Provider:
         )
         members = answer.json()
         if answer.status != 200 or not isinstance(members, dict):
-            raise ProviderUnavailable(f"The userinfo endpoint answered {answer.status}, not 200 with a JSON object.")
+            where = _shown(self.userinfo_url)
+            raise ProviderUnavailable(
+                f"The userinfo endpoint {where} answered {answer.status}, not 200 with a JSON object."
+            )
         return members
 
     def revoke(self, token: str, *, transport: Transport) -> bool:
@@ -95,8 +99,9 @@ class Provider:
         answer = _send(transport, "POST", self.token_url, entry=self.settings, headers=headers, form=form)
         members = answer.json()
         if not isinstance(members, dict) or answer.status >= 500 or answer.status == 429:
+            where = _shown(self.token_url)
             raise ProviderUnavailable(
-                f"The token endpoint answered {answer.status} with nothing that could be used.",
+                f"The token endpoint {where} answered {answer.status} with nothing that could be used.",
                 retry_after=_retry_after(answer),
             )
         try:
@@ -107,6 +112,12 @@ class Provider:
             # Some servers repeat what they were sent in their error texts, and ours go to the log.
             sent = [self.credentials.client_secret, *(value for name, value in form if name in _SECRET_PARAMETERS)]
             raise ProviderRefused(error.error, error.description, secrets=sent) from None
+
+
+def _shown(url: str) -> str:
+    """Return the address without what may be a secret in it: a name with a password, a query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _is_gone(answer: Answer) -> bool:

@@ -286,7 +286,9 @@ def _again(request: HttpRequest, slug: str, answer: Parameters, settings: conf.S
 
 def _problem(request: HttpRequest, text: str, *, reason: str, status: int = 400, again: str = "") -> HttpResponse:
     """A friendly page for the person, the reason for the log."""
-    logger.warning("Connect attempt ended: %s", reason, extra={"event": "connect_failed", "reason": reason})
+    slug = request.resolver_match.kwargs["provider"] if request.resolver_match else ""
+    said = {"event": "connect_failed", "provider": slug, "reason": reason}
+    logger.warning("Connect attempt ended: %s: %s", slug, reason, extra=said)
     response = render(request, "pkce_auth/connect_problem.html", {"text": text, "again": again}, status=status)
     response["Referrer-Policy"] = "no-referrer"
     # Django's own line about a 4xx or 5xx carries the request along, and its query holds a code and a state.

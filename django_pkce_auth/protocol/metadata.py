@@ -76,7 +76,11 @@ class ServerMetadata:
         if not isinstance(document, Mapping):
             raise OAuthError(INVALID_REQUEST, "The server's metadata is not a JSON object.")
         if document.get("issuer") != issuer:
-            raise OAuthError(INVALID_REQUEST, "The server's metadata names another issuer than the one asked for.")
+            raise OAuthError(
+                INVALID_REQUEST,
+                "The server's metadata names another issuer than the one asked for.",
+                detail=f"It names {ascii(document.get('issuer'))[:200]}; the two are compared to the character.",
+            )
         return cls(
             issuer=issuer,
             authorization_endpoint=_url(document, "authorization_endpoint", required=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import NoReturn
 
@@ -15,6 +16,8 @@ from ..resource_registry import Resource
 from .grant import Grant, Refused, Unavailable
 from .local import find_local_grant
 from .metadata import metadata_url, opening
+
+logger = logging.getLogger("django_pkce_auth.resource")
 
 __all__ = ["Grant", "Refused", "verify"]
 
@@ -52,6 +55,8 @@ def verify(
         # Unknown, expired and revoked are one answer for the client; all three mean: get a new token.
         refuse(401, OAuthError(bearer.INVALID_TOKEN, "The access token is unknown, expired or revoked."))
     if not resource.admits(grant.resources):
+        meant = ascii(grant.resources or (settings.resources.own.identifier,))[:200]
+        logger.info("A token is refused: it is for %s, and was sent to %s", meant, resource.identifier)
         refuse(401, OAuthError(bearer.INVALID_TOKEN, "The access token is for another resource than this one."))
     if not settings.scopes.covers(grant.scopes, scopes):
         lacking = OAuthError(bearer.INSUFFICIENT_SCOPE, "The access token does not have every scope that this needs.")

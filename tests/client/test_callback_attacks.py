@@ -63,7 +63,7 @@ def test_wrong_iss_is_refused_and_burns_nothing_rfc9207_2_4(
     page = refused(come_back(signed_in, state=state, iss=iss, **answer))
     assert MARK not in page
     assert "evil" not in page
-    assert log.reasons == ["the answer names another issuer"]
+    assert log.reasons == ["the answer names another issuer than https://acme.example"]
     assert MARK not in log.text
     assert not acme.asked()
     assert come_back(signed_in, state=state, code=CODE, iss="https://acme.example").status_code == 302

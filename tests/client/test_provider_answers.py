@@ -156,7 +156,7 @@ def test_answer_that_can_not_be_used_connects_nothing_and_shows_nothing_of_it(
     assert MARK not in page
     assert not Connection.objects.exists()
     assert ConnectAttempt.objects.get().completed_at is None
-    assert "Connect attempt ended" in log.text
+    assert "Connect attempt ended: acme: " in log.text
     for secret in (CODE, request["state"], ACCESS_TOKEN, acme.asked()[0].form["code_verifier"]):
         assert secret not in log.text
 

@@ -11,6 +11,7 @@ from django_pkce_auth import discovery
 from django_pkce_auth.client.errors import ProviderUnavailable
 from django_pkce_auth.client.providers import Provider, get_provider
 from django_pkce_auth.conf import settings as current_settings
+from django_pkce_auth.protocol.token import AuthorizationCodeTokenRequest
 from django_pkce_auth.transport import Answer, TransportError
 from tests.client.acme import Acme, as_json, begin
 
@@ -79,6 +80,20 @@ def test_document_that_could_not_be_read_is_asked_for_again_after_a_while(acme: 
         get(acme)
     publish(acme)
     assert get(acme).token_url
+
+
+def test_document_of_another_issuer_says_which(acme: Acme) -> None:
+    publish(acme, issuer=f"{ISSUER}/")
+    with pytest.raises(ProviderUnavailable, match=f"^{ISSUER}: .* It names '{ISSUER}/'; the two are compared"):
+        get(acme)
+
+
+def test_endpoint_that_is_none_is_named_without_what_may_be_secret(acme: Acme) -> None:
+    publish(acme, token_endpoint="https://us:word@acme.example/no-such?key=word")
+    code = AuthorizationCodeTokenRequest(code="x", code_verifier="y", redirect_uri="https://testserver/")
+    with pytest.raises(ProviderUnavailable, match=r"endpoint https://acme\.example/no-such answered 404") as caught:
+        get(acme).exchange(code, transport=acme)
+    assert "word" not in str(caught.value)
 
 
 def test_dead_server_is_left_alone_for_a_while(acme: Acme) -> None:

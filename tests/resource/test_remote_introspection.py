@@ -51,8 +51,21 @@ def test_active_token_is_let_in_and_asked_about_as_a_client(issuer: Issuer) -> N
     assert authorization.startswith("Basic ")
 
 
-def test_unknown_token_is_refused(issuer: Issuer) -> None:
-    assert refused("other")
+def test_unknown_token_is_refused(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "django_pkce_auth.resource"):
+        assert refused("other")
+    assert f"not active, says {issuer.url}; does it let api ask about every token?" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(401, "it answered 401; are 'client_id' and 'client_secret'"), (404, "it answered 404\n")]
+)
+def test_log_says_who_answered_and_what_to_look_at(
+    issuer: Issuer, status: int, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.answers["/introspect"] = (status, {})
+    assert call("good").status_code == 503
+    assert f"{issuer.url}/introspect: {why}" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_keys_that_can_not_be_had_are_503_and_recover(
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert json.loads(response.content)["error"] == "temporarily_unavailable"
     assert "WWW-Authenticate" not in response
-    assert "Tokens can't be verified" in caplog.text
+    assert f"Tokens can't be verified: {issuer.url}/jwks answered {answer[0]}" in caplog.text
     assert token not in caplog.text
     del issuer.answers["/jwks"]
     clock = time.monotonic()

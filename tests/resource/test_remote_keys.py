@@ -206,6 +206,7 @@ def test_key_set_that_is_huge_or_odd_is_no_error(issuer: Issuer, body: bytes) ->
         ("do the clocks differ", {}, {"nbf": 10**10}),
         ("its issuer is another", {}, {"iss": "https://other.example"}),
         ("no audience", {}, {"aud": []}),
+        ("is for ('https://other.example',), and was sent to https://testserver", {}, {"aud": "https://other.example"}),
         ("scope is malformed", {}, {"scope": "a  \u00e9"}),
     ],
 )

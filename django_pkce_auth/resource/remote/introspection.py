@@ -93,14 +93,15 @@ def _ask(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mappi
     members = answer.json()
     try:
         if answer.status != 200:
-            raise OAuthError("invalid_request", f"it answered {answer.status}")
+            hint = "; are 'client_id' and 'client_secret' those of a client there?" if answer.status == 401 else ""
+            raise OAuthError("invalid_request", f"it answered {answer.status}{hint}")
         said = IntrospectionResponse.decode(members)
     except OAuthError as error:
         if error.error == INVALID_SCOPE:
             # It says that the token is active, with what a later try would find again.
             logger.info("A token is refused: its scope is malformed")
             return None
-        logger.error("A token can't be verified: %s: %s", server.issuer, error.description)
+        logger.error("A token can't be verified: %s: %s", url, error.description)
         raise Unavailable from None
     return _claims(members, said, server=server, now=now)
 
@@ -110,7 +111,11 @@ def _claims(
 ) -> Mapping[str, Any] | None:
     """Return the claims of an access token; a refresh token is active as well, and opens nothing."""
     if not said.active:
-        logger.info("A token is refused: it is not active at %s", server.issuer)
+        logger.info(
+            "A token is refused: it is not active, says %s; does it let %s ask about every token?",
+            server.issuer,
+            server.client_id,
+        )
         return None
     has_odd_end = said.exp is None and members.get("exp") is not None
     if (said.token_type or "").lower() != "bearer" or said.iss not in (None, server.issuer) or has_odd_end:

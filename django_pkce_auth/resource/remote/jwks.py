@@ -81,7 +81,7 @@ def _keys(server: AuthorizationServer, *, renew: bool = False) -> Keys:
         document = answer.json() if answer.status == 200 else None
         listed = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(listed, list):
-            raise Unpublished(f"{server.issuer} answered {answer.status} for its keys, with no key set in it.")
+            raise Unpublished(f"{url} answered {answer.status}, with no key set in it.")
         return _usable(listed), lifetime(answer)
 
     try:
@@ -125,7 +125,7 @@ def _algorithms(jwk: object) -> tuple[str, ...]:
 
 def _check(claims: Mapping[str, Any], server: AuthorizationServer, now: float) -> None:
     if claims.get("iss") != server.issuer:
-        raise _Invalid("its issuer is another")
+        raise _Invalid(f"its issuer is another than {server.issuer}")
     expires = _time(claims.get("exp"))
     if expires is None or expires <= now:
         raise _Invalid("it has expired")
