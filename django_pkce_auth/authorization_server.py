@@ -17,7 +17,7 @@ KEYS: Mapping[str, str] = {
     "verification": "Required: `jwks` (signed tokens, checked here) or `introspection` (it is asked about each).",
     "client_id": "What it calls this project; needed for introspection.",
     "client_secret": "The secret to it.",
-    "audience": "The `aud` that is accepted for this project, where it is not `ISSUER`.",
+    "audience": "Another `aud` that is accepted for this project, beside `ISSUER`.",
     "user": "Dotted path to a function: the token's claims → a user of this project, or None. Default: nobody.",
     "cache_seconds": "How long an introspection answer is kept, in seconds. Default 10; 0 asks for every request.",
     "jwks_url": "Where its keys are; in place of published metadata.",

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -23,8 +24,7 @@ from . import conf
 from .addresses import is_loopback_url
 from .protocol.scopes import is_scope_token
 
-# The first migrate runs the checks before there is a table, and a project with guards alone may have no database.
-UNREADABLE = (DatabaseError, ImproperlyConfigured)
+UNREADABLE = (DatabaseError, ImproperlyConfigured)  # no table before the first migrate; an API may have no database
 
 
 @register("pkce_auth")
@@ -213,6 +213,31 @@ def check_bearer_middleware(**kwargs: Any) -> list[CheckMessage]:
         )
         for dotted in before
         if dotted.endswith((".CsrfViewMiddleware", ".LoginRequiredMiddleware"))
+    ]
+
+
+@register("pkce_auth")
+def check_new_users(**kwargs: Any) -> list[CheckMessage]:
+    """W025 a first log-in makes a user by a policy that can't fill the user model."""
+    from .client.policy import ClientPolicy, unfilled
+
+    try:
+        settings = conf.settings()
+    except ImproperlyConfigured:
+        return []
+    makers = [slug for slug, each in settings.providers.items() if each.login and each.create_users]
+    policy, _ = _named(settings.client_policy)
+    if not makers or getattr(policy, "create_user", None) is not ClientPolicy.create_user:
+        return []
+    users = get_user_model()
+    return [
+        Warning(
+            f"A first log-in through {makers[0]!r} makes a user by ClientPolicy.create_user, which has no value for "
+            f"{users.__name__}.{name} that is right.",
+            hint="Write create_user in the subclass that CLIENT_POLICY names; docs/extend.md has an example.",
+            id="pkce_auth.W025",
+        )
+        for name in unfilled(users)
     ]
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import checks
 from django.core.management import CommandError, call_command
+from django.db import models
+from django.test.utils import isolate_apps
 
-from django_pkce_auth.checks import check_settings
+from django_pkce_auth import checks as module
+from django_pkce_auth.checks import check_new_users, check_settings
 from django_pkce_auth.client.policy import ClientPolicy
 from django_pkce_auth.server.policy import ServerPolicy
 
@@ -151,6 +156,59 @@ def test_e007_says_why_there_is_no_policy(found: Any, dotted: Any, why: str) -> 
 )
 def test_e011_says_why_there_is_no_function(found: Any, dotted: str, why: str) -> None:
     only(found(METRICS=dotted), "E011", why, "dotted path of your function")
+
+
+ACME_MAKES_USERS = {"acme": {**ACME["acme"], "login": True, "create_users": True}}
+
+
+class MakesUsers(ClientPolicy):
+    def create_user(self, provider: Any, account: Any) -> Any:
+        raise NotImplementedError
+
+
+@isolate_apps()
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"email": models.EmailField(unique=True)}, ["email"]),
+        ({"email": models.CharField(max_length=100, unique=True)}, []),
+        ({"email": models.CharField(unique=True), "badge": models.CharField(unique=True)}, ["badge"]),
+        ({"email": models.CharField(unique=True), "badge": models.CharField(unique=True, null=True)}, []),
+        ({"email": models.CharField(unique=True), "born": models.DateField()}, ["born"]),
+        ({"email": models.CharField(unique=True), "made": models.DateTimeField(auto_now_add=True)}, []),
+        (
+            {
+                "email": models.CharField(unique=True),
+                "nick": models.CharField(),
+                "uid": models.UUIDField(default=uuid4),
+            },
+            [],
+        ),
+    ],
+)
+def test_w025_users_that_the_policy_can_not_fill(
+    found: Any, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], named: list[str]
+) -> None:
+    members = {"__module__": __name__, "USERNAME_FIELD": "email", "Meta": type("Meta", (), {"app_label": "partners"})}
+    person = type("Person", (AbstractBaseUser,), members | fields)
+    monkeypatch.setattr(module, "get_user_model", lambda: person)
+    assert found(PROVIDERS=ACME_MAKES_USERS) == []
+    messages = check_new_users()
+    assert [each.id for each in messages] == ["pkce_auth.W025"] * len(named)
+    for message, field in zip(messages, named, strict=True):
+        assert "'acme' makes a user by ClientPolicy.create_user" in message.msg
+        assert f"no value for Person.{field} that is right" in message.msg
+    found(PROVIDERS=ACME_MAKES_USERS, CLIENT_POLICY="tests.test_checks.MakesUsers")
+    assert check_new_users() == []
+    found(PROVIDERS=ACME)
+    assert check_new_users() == []
+
+
+def test_w025_is_quiet_about_djangos_own_users_and_bad_settings(found: Any) -> None:
+    found(PROVIDERS=ACME_MAKES_USERS)
+    assert check_new_users() == []
+    found({})
+    assert check_new_users() == []
 
 
 @pytest.mark.django_db  # later releases of Django ask the database too

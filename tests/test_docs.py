@@ -16,8 +16,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
 from django.template import engines
 from django.test import RequestFactory, override_settings
+from django.urls import resolve
 from django.utils import timezone
 
+from django_pkce_auth.client.errors import LoginRefused
 from django_pkce_auth.client.policy import Account
 from django_pkce_auth.server.models import Client, ClientSecret
 from docs import generate
@@ -74,13 +76,15 @@ def test_snippets_of_a_page_run_in_their_order(page: str, tmp_path: Path, monkey
                 continue  # a model needs an app: tests/test_migrations.py has one
             else:
                 assert language == "python", f"{page} has a block in {language}, which nothing runs"
-                exec(compile(text, page, "exec"), names)  # noqa: S102  (our own pages)
+                exec(compile(text, page, "exec", dont_inherit=True), names)  # noqa: S102  (our own pages)
             if "PKCE_AUTH" in names:
                 settings.PKCE_AUTH = names.pop("PKCE_AUTH")
     if page == "extend.md":
         _ask_the_policies(names["OurServerPolicy"](), names["OurClientPolicy"]())
+        _let_in_by_email(names["UsersByEmail"]())
     if page == "server.md":
         _look_at_the_clients("\n".join(printed))
+        _ask_for_a_second_factor(names["SecondFactorMiddleware"](lambda request: None))
 
 
 def _ask_the_policies(server: Any, client: Any) -> None:
@@ -91,6 +95,30 @@ def _ask_the_policies(server: Any, client: Any) -> None:
     user.refresh_from_db()
     assert (user.first_name, user.has_usable_password()) == ("Alice A.", False)
     assert client.transport().deadline == 10
+
+
+def _let_in_by_email(policy: Any) -> None:
+    provider = SimpleNamespace(slug="acme")
+
+    def come(email: str, **more: Any) -> Any:
+        return policy.create_user(provider, policy.account(provider, {"sub": "1", "email": email, **more}))
+
+    user = come("alice@example.com", email_verified=True)
+    assert (user.get_username(), user.has_usable_password()) == ("alice@example.com", False)
+    with pytest.raises(LoginRefused, match="Somebody here"):
+        come("Alice@example.com", email_verified=True)
+    for refused in ({"email": "bob@example.com"}, {"email": "bob@example.net", "email_verified": True}):
+        with pytest.raises(LoginRefused, match="Only people"):
+            come(**refused)
+
+
+def _ask_for_a_second_factor(middleware: Any) -> None:
+    for path, verified, stays in (("/oauth/authorize", False, False), ("/oauth/apps", True, True), ("/", False, True)):
+        request = RequestFactory().get(path)
+        request.user = SimpleNamespace(is_verified=lambda: verified, is_authenticated=True)  # noqa: B023
+        request.resolver_match = resolve("/oauth/apps" if path != "/" else "/admin/")
+        assert middleware.process_view(request, None, (), {}) is None
+        assert request.user.is_authenticated is stays
 
 
 def _look_at_the_clients(printed: str) -> None:

@@ -26,6 +26,10 @@ class ReconnectRequired(ConnectError):
     """The provider no longer honours the connection: only its user can mend it, by connecting again."""
 
 
+class LoginRefused(ConnectError):
+    """Nobody was logged in; the text is shown to the visitor, and tells why and what to do."""
+
+
 class ProviderRefused(ConnectError):
     """The provider answered with an OAuth error; ``error`` is its code and ``description`` its own words.
 

@@ -17,14 +17,10 @@ from django.utils.translation import gettext as _
 
 from ..outages import persistently
 from . import connections
-from .errors import ConnectError
+from .errors import LoginRefused
 from .flow import Completed
 from .models import Connection
 from .policy import ClientPolicy
-
-
-class LoginRefused(ConnectError):
-    """Nobody was logged in; the text tells the visitor why and what to do."""
 
 
 def log_in(request: HttpRequest, completed: Completed, *, policy: ClientPolicy, now: datetime) -> Connection:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.db import router
+from django.db.models import NOT_PROVIDED, EmailField
 
 from ..secrets import generate
 from ..transport import HttpTransport, Transport
@@ -56,6 +57,8 @@ class ClientPolicy:
     def create_user(self, provider: Provider, account: Account) -> Any:
         """Make the user for a first log-in; called only where the provider has ``create_users``.
 
+        Raise ``LoginRefused`` of ``django_pkce_auth.client.errors``, with a text for the visitor, where there is to be
+        none. ``account`` is what ``account`` above returned, so a subclass of ``Account`` brings more of the answer.
         The name is random: one that the provider reports, or that can be worked out from what it reports, may belong
         to another user here.
         """
@@ -64,6 +67,23 @@ class ClientPolicy:
         user.set_unusable_password()
         user.save(using=router.db_for_write(users))
         return user
+
+
+def unfilled(users: Any) -> list[str]:
+    """Return the fields of a user model that the default ``create_user`` has no right value for.
+
+    A random name is no e-mail address; and what is unique, or takes no empty text, has to come from somewhere.
+    """
+    return [field.name for field in users._meta.concrete_fields if _is_unfilled(field, users.USERNAME_FIELD)]
+
+
+def _is_unfilled(field: Any, username_field: str) -> bool:
+    if field.name == username_field:
+        return isinstance(field, EmailField)
+    is_given = field.primary_key or field.null or field.has_default() or field.db_default is not NOT_PROVIDED
+    if is_given or field.generated or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return False
+    return bool(field.unique or not field.empty_strings_allowed)
 
 
 def _subject(value: object) -> str | None:

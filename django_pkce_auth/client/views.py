@@ -28,7 +28,7 @@ from ..provider_settings import ProviderSettings
 from ..redirects import arrive, leave, log_in_first, not_stored
 from . import attempts, browser, connections, flow, login
 from .disconnect import disconnect
-from .errors import ConnectError, ProviderRefused, ProviderUnavailable
+from .errors import ConnectError, LoginRefused, ProviderRefused, ProviderUnavailable
 from .models import ConnectAttempt, Connection
 from .policy import ClientPolicy
 from .providers import UnknownProvider
@@ -172,7 +172,7 @@ def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: st
     if isinstance(error, ProviderRefused) and error.error == ACCESS_DENIED:
         text = _("You did not allow access, so nothing was connected.")
         return _problem(request, text, reason=str(error), status=200, again=again)
-    if isinstance(error, (connections.AccountTaken, login.LoginRefused)):
+    if isinstance(error, (connections.AccountTaken, LoginRefused)):
         return _problem(request, str(error), reason=type(error).__name__, status=403, again=again)
     if isinstance(error, ProviderUnavailable):
         text = _("The other site did not answer. Nothing was connected; please try again.")

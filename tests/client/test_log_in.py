@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.test import Client as Browser
 
 from django_pkce_auth import conf
-from django_pkce_auth.client import connections, login
+from django_pkce_auth.client import connections
 from django_pkce_auth.client.models import ConnectAttempt, Connection
 from django_pkce_auth.client.policy import Account, ClientPolicy
 from django_pkce_auth.client.providers import get_provider
@@ -368,4 +368,3 @@ def test_store_finds_the_row_that_another_request_made_since_it_looked(
 
 def test_default_policy_reads_no_account_from_an_empty_answer() -> None:
     assert ClientPolicy().account(None, {}) == Account(subject=None)  # type: ignore[arg-type]
-    assert issubclass(login.LoginRefused, Exception)
