@@ -16,6 +16,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fake provi
 <h1>Fake provider</h1><p>{client} asks for: {scope}</p><form method="post">
 <p><label>Subject <input name="sub" value="fake-1"></label></p>
 <p><label>Name <input name="name" value="Fay Ke"></label></p>
+<p><label>E-mail address, verified there; may be empty <input name="email"></label></p>
 <p><button name="decision" value="deny">Deny</button> <button name="decision" value="approve">Approve</button></p>
 </form></html>"""
 
@@ -49,6 +50,8 @@ def _authorize(
     query = environ.get("QUERY_STRING", "")
     if environ["REQUEST_METHOD"] == "POST":
         provider.userinfo = {"sub": form.get("sub", ""), "name": form.get("name", "")}
+        if email := form.get("email"):
+            provider.userinfo |= {"email": email, "email_verified": True}
         error = "" if form.get("decision") == "approve" else "access_denied"
         try:
             location = provider.authorize(f"{provider.issuer}/authorize?{query}", error=error)

@@ -39,6 +39,20 @@ def test_account_is_connected_over_http(provider: Any, signed_in: Browser) -> No
     assert connection.access_token()
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [({}, {}), ({"email": ""}, {}), ({"email": "zoe@x.example"}, {"email": "zoe@x.example", "email_verified": True})],
+)
+def test_account_may_have_an_address(
+    provider: Any, signed_in: Browser, typed: dict[str, str], told: dict[str, Any]
+) -> None:
+    link = signed_in.post("/connect/fake/")["Location"]
+    with httpx2.Client(trust_env=False) as visitor:
+        assert 'name="email"' in visitor.get(link).text
+        visitor.post(link, data={"decision": "approve", "sub": "42", "name": "Zoe", **typed})
+    assert provider.userinfo == {"sub": "42", "name": "Zoe", **told}
+
+
 def test_denial_comes_back(provider: Any, signed_in: Browser) -> None:
     link = signed_in.post("/connect/fake/")["Location"]
     with httpx2.Client(trust_env=False) as visitor:
@@ -51,3 +65,10 @@ def test_command_refuses_to_run_in_production(settings: Any) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="under DEBUG only"):
         call_command("pkce_fake_provider")
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_command_says_what_is_no_port(settings: Any, port: str) -> None:
+    settings.DEBUG = True
+    with pytest.raises(CommandError, match=rf"Port {port} can't be used: .*0-65535.*Choose another --port"):
+        call_command("pkce_fake_provider", f"--port={port}")

@@ -26,8 +26,9 @@ class Command(BaseCommand):
 
         try:
             server = serve(port)
-        except OSError as error:
-            raise CommandError(f"Port {port} can't be used: {error.strerror}. Choose another --port.") from None
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", "") or str(error).rstrip(".")
+            raise CommandError(f"Port {port} can't be used: {why}. Choose another --port.") from None
         entry = pprint.pformat(server.provider.settings, sort_dicts=False)  # type: ignore[attr-defined]
         self.stdout.write(f'PKCE_AUTH.setdefault("PROVIDERS", {{}})["fake"] = {entry}\n\nListening; Ctrl-C ends it.')
         with server:
