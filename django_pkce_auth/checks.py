@@ -74,8 +74,7 @@ def _keys(settings: conf.Settings) -> list[CheckMessage]:
             Fernet(key)
         except ValueError:
             message = f"PKCE_AUTH['ENCRYPTION_KEYS'][{position}] is no key: a key is 32 bytes in URL-safe base64."
-            hint = str(conf.missing("ENCRYPTION_KEYS"))
-            found.append(Error(message, hint=hint, id="pkce_auth.E005"))
+            found.append(Error(message, hint=f"It takes {conf.HINTS['ENCRYPTION_KEYS']}.", id="pkce_auth.E005"))
     return found
 
 

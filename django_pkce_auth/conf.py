@@ -127,13 +127,15 @@ def parse(raw: object) -> Settings:
     )
 
 
+HINTS: Mapping[str, str] = {
+    "ENCRYPTION_KEYS": 'a list of keys; make one with python -c "from cryptography.fernet import Fernet; '
+    'print(Fernet.generate_key().decode())" and keep it out of the repository',
+}
+
+
 def missing(key: str) -> ImproperlyConfigured:
     """The exception for a key that what just ran can't do without."""
-    hints = {
-        "ENCRYPTION_KEYS": 'a list of keys; make one with python -c "from cryptography.fernet import Fernet; '
-        'print(Fernet.generate_key().decode())" and keep it out of the repository',
-    }
-    return ImproperlyConfigured(f"PKCE_AUTH[{key!r}] is missing: it takes {hints[key]}.")
+    return ImproperlyConfigured(f"PKCE_AUTH[{key!r}] is missing: it takes {HINTS[key]}.")
 
 
 def policy(dotted_path: str) -> Any:

@@ -120,7 +120,7 @@ def _with_preset(where: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
     name = entry.get("preset")
     if not name:
         return {key: value for key, value in entry.items() if key != "preset"}
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         near = get_close_matches(str(name), PRESETS, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PRESETS)}."
         raise ImproperlyConfigured(f"{where}['preset'] is {name!r}; {hint}")

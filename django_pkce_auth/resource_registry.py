@@ -112,8 +112,10 @@ def _parse(key: Any, entry: Any, issuer: str) -> Resource:
     if unknown := sorted(str(name) for name in entry if name not in KEYS):
         raise ImproperlyConfigured(f"{where} has the unknown key {unknown[0]!r}; known: {', '.join(sorted(KEYS))}.")
     scopes = entry.get("scopes", ())
-    if isinstance(scopes, str) or not all(isinstance(scope, str) and is_scope_token(scope) for scope in scopes):
-        raise ImproperlyConfigured(f"{where}['scopes'] must be a list of scopes.")
+    if isinstance(scopes, str) or not isinstance(scopes, Iterable):
+        raise ImproperlyConfigured(f"{where}['scopes'] is {scopes!r}; it must be a list of scopes.")
+    if bad := [scope for scope in scopes if not isinstance(scope, str) or not is_scope_token(scope)]:
+        raise ImproperlyConfigured(f"{where}['scopes'] holds {bad[0]!r}; it must be a list of scopes (RFC 6749 §3.3).")
     return Resource(identifier, name=entry.get("name", ""), scopes=tuple(scopes))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 
 from .flags import flag
 
@@ -77,14 +78,16 @@ def parse_scopes(raw: Mapping[str, Any]) -> ScopeRegistry:
 def _parse(name: str, entry: Any) -> Scope:
     where = f"PKCE_AUTH['SCOPES'][{name!r}]"
     if not isinstance(entry, Mapping):
+        _check_words(where, entry)
         return Scope(name, words=entry)
     if unknown := sorted(str(key) for key in entry if key not in KEYS):
         raise ImproperlyConfigured(f"{where} has the unknown key {unknown[0]!r}; known: {', '.join(sorted(KEYS))}.")
     if not entry.get("words"):
         raise ImproperlyConfigured(f"{where} has no 'words': what people read when they are asked for it.")
+    _check_words(f"{where}['words']", entry["words"])
     implies = entry.get("implies", ())
-    if isinstance(implies, str):
-        raise ImproperlyConfigured(f"{where}['implies'] is a string; make it a list of scopes.")
+    if isinstance(implies, str) or not isinstance(implies, Iterable):
+        raise ImproperlyConfigured(f"{where}['implies'] is a {type(implies).__name__}; make it a list of scopes.")
     return Scope(
         name,
         words=entry["words"],
@@ -93,3 +96,9 @@ def _parse(name: str, entry: Any) -> Scope:
         implies=tuple(implies),
         required=flag(f"{where}['required']", entry.get("required", False)),
     )
+
+
+def _check_words(where: str, words: object) -> None:
+    """Raise ImproperlyConfigured for what people can't read; a lazy translation is looked into when it is shown."""
+    if not isinstance(words, str | Promise) or words == "":
+        raise ImproperlyConfigured(f"{where} is {words!r}; write what people read when they are asked for this scope.")

@@ -95,6 +95,7 @@ def test_setting_that_cannot_be_used_says_how_to_mend_it(raw: Any, words: str) -
         ("acme", {**ACME, "scopes": ["read write"]}, "can't be a scope"),
         ("acme", {**ACME, "scopes": [None]}, "can't be a scope"),
         ("acme", {**ACME, "scopes": 5}, "can't be a scope"),
+        ("acme", {"preset": ["github"], "client_id": "us"}, "'preset'] is ['github']; did you mean 'github'?"),
         ("acme", {**ACME, "login": "False"}, "'login'] is 'False'; it takes True or False"),
         ("acme", {**ACME, "create_users": 1}, "'create_users'] is 1; it takes True or False"),
         ("acme", {**ACME, "rejects_pkce": "false"}, "'rejects_pkce'] is 'false'; it takes True or False"),

@@ -90,7 +90,8 @@ def test_token_is_admitted_where_it_is_bound_to(bound: tuple[str, ...], own: boo
         ({7: "x"}, "no string"),
         ({"/mcp": {"nam": "x"}}, "'nam'"),
         ({"/mcp": {"scopes": "read"}}, "list of scopes"),
-        ({"/mcp": {"scopes": ["a b"]}}, "list of scopes"),
+        ({"/mcp": {"scopes": ["a b"]}}, "holds 'a b'; it must be a list of scopes"),
+        ({"/mcp": {"scopes": 5}}, "is 5; it must be a list of scopes"),
     ],
 )
 def test_setting_that_can_not_be_used_says_why(raw: Any, said: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import translation
+from django.utils.translation import gettext_lazy
 
 from django_pkce_auth.scope_registry import parse_scopes
 
@@ -32,6 +34,12 @@ def test_entry_keeps_its_words_and_marks() -> None:
     assert list(registry) == ["read", "write", "admin"]
 
 
+def test_words_may_be_lazy_translations() -> None:
+    registry = parse_scopes({"read": gettext_lazy("Log in"), "write": {"words": gettext_lazy("Log out")}})
+    with translation.override("de"):
+        assert (str(registry["read"].words), str(registry["write"].words)) == ("Anmelden", "Abmelden")
+
+
 def test_scope_that_left_the_settings_implies_nothing() -> None:
     assert parse_scopes(SCOPES).expand(["gone", "write"]) == {"gone", "write", "read"}
 
@@ -45,13 +53,18 @@ def test_circle_is_no_trouble() -> None:
     ("entry", "words"),
     [
         ({"implies": ["read"]}, "has no 'words'"),
-        ({"words": "X", "implies": "read"}, "is a string"),
+        ({"words": "X", "implies": "read"}, "is a str; make it a list"),
+        ({"words": "X", "implies": 5}, "is a int; make it a list"),
+        ({"words": 5}, r"'words'\] is 5; write what people read"),
+        (None, r"\['x'\] is None; write what people read"),
+        ("", r"\['x'\] is ''; write what people read"),
+        (["read"], "write what people read"),
         ({"words": "X", "implies": ["nothing"]}, "implies 'nothing'"),
         ({"words": "X", "sensible": True}, "unknown key 'sensible'"),
         ({"words": "X", "sensitive": "False"}, "'sensitive'.* is 'False'; it takes True or False"),
         ({"words": "X", "required": 1}, "'required'.* is 1; it takes True or False"),
     ],
 )
-def test_bad_entry_says_what_is_wrong(entry: dict[str, Any], words: str) -> None:
+def test_bad_entry_says_what_is_wrong(entry: Any, words: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=words):
         parse_scopes({"read": "Read", "x": entry})
