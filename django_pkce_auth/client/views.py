@@ -173,7 +173,7 @@ def _failed(request: HttpRequest, error: OAuthError | ConnectError, *, again: st
         text = _("You did not allow access, so nothing was connected.")
         return _problem(request, text, reason=str(error), status=200, again=again)
     if isinstance(error, (connections.AccountTaken, LoginRefused)):
-        return _problem(request, str(error), reason=type(error).__name__, status=403, again=again)
+        return _problem(request, str(error), reason=f"{type(error).__name__}: {error}", status=403, again=again)
     if isinstance(error, ProviderUnavailable):
         text = _("The other site did not answer. Nothing was connected; please try again.")
         return _problem(request, text, reason=str(error), status=502, again=again)

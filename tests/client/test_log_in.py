@@ -11,6 +11,7 @@ from django.test import Client as Browser
 
 from django_pkce_auth import conf
 from django_pkce_auth.client import connections
+from django_pkce_auth.client.errors import LoginRefused
 from django_pkce_auth.client.models import ConnectAttempt, Connection
 from django_pkce_auth.client.policy import Account, ClientPolicy
 from django_pkce_auth.client.providers import get_provider
@@ -272,6 +273,21 @@ def test_user_whom_the_policy_makes_inactive_is_not_logged_in(db: None, pkce_aut
     pkce_auth(CLIENT_POLICY="tests.client.test_log_in.NewcomersWait")
     browser = Browser()
     refused(log_in(browser), browser, DEACTIVATED)
+
+
+class MembersOnly(InProcessPolicy):
+    def create_user(self, provider: Any, account: Account) -> Any:
+        raise LoginRefused("Only members can log in here.")
+
+
+def test_policy_lets_nobody_in_and_says_why(
+    db: None, pkce_auth: Any, django_user_model: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    pkce_auth(CLIENT_POLICY="tests.client.test_log_in.MembersOnly")
+    browser = Browser()
+    refused(log_in(browser), browser, "Only members can log in here.")
+    assert "Connect attempt ended: acme: LoginRefused: Only members can log in here." in caplog.text
+    assert not django_user_model.objects.exists()
 
 
 class Recruiter(InProcessPolicy):
