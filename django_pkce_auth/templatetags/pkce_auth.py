@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from django import template
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.template.context import Context
@@ -70,8 +72,15 @@ def _button(context: Context, provider: str, next: str, label: str, popup: bool)
         return {}
     if entry is None:
         raise template.TemplateSyntaxError(f"PKCE_AUTH['PROVIDERS'] has no {provider!r}.")
+    csrf_token = context.get("csrf_token") or ""
+    if not csrf_token and django_settings.DEBUG:
+        warnings.warn(
+            "A connect_button or login_button needs the request: render the page with it, and include what has the "
+            "button without 'only'. As it is, its form has no CSRF token and will be refused.",
+            stacklevel=2,
+        )
     return {
-        "csrf_token": context.get("csrf_token"),
+        "csrf_token": csrf_token,
         "provider_slug": provider,
         "provider_name": entry.display_name,
         "next": next,

@@ -35,6 +35,15 @@ def render(source: str, request: HttpRequest | None, **values: str) -> str:
     return Template("{% load pkce_auth %}" + source).render(context)
 
 
+@pytest.mark.parametrize("tag", ["connect_button", "login_button"])
+def test_button_without_the_request_warns_as_djangos_csrf_token_does(tag: str, settings: Any) -> None:
+    settings.DEBUG = True
+    with pytest.warns(UserWarning, match="needs the request: render the page with it"):
+        render(f'{{% {tag} "acme" %}}', None)
+    settings.DEBUG = False
+    assert 'value="None"' not in render(f'{{% {tag} "acme" %}}', None)
+
+
 @pytest.fixture
 def page_request(alice: Any) -> HttpRequest:
     """A request of Alice's that the middleware has seen."""
