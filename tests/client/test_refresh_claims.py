@@ -96,7 +96,7 @@ def test_claim_is_whole_whatever_was_waited_for_before(
     """Did it lapse while the provider is asked, another process would send the same refresh token."""
     now, claims = timezone.now(), []
     row = Connection.objects.filter(pk=due.pk)
-    acme.answers[TOKEN_URL] = answering(lambda: claims.append(row.get().refresh_claimed_until))
+    acme.answers[TOKEN_URL] = answering(lambda: claims.append((row.get().refresh_claimed_until, timezone.now())))
     owner, name = {
         "the cache": (refresh.told_to_wait, "seconds_left"),
         "the row": (refresh, "_reread"),
@@ -111,7 +111,9 @@ def test_claim_is_whole_whatever_was_waited_for_before(
     monkeypatch.setattr(owner, name, slowly)
     monkeypatch.setattr(refresh, "PROMPT", timedelta(seconds=0.1), raising=False)
     assert access_token(due, transport=acme, now=now) == NEW
-    assert claims[0] >= now + refresh.CLAIM + timedelta(seconds=0.4)
+    ((until, asked),) = claims
+    assert until >= now + refresh.CLAIM + timedelta(seconds=0.4)
+    assert asked < now + timedelta(seconds=5), "it waited until its own first claim had lapsed"
     assert row.get().refresh_claimed_until is None
 
 

@@ -41,7 +41,7 @@ SERVER: Final = (
     "grants/device_code",
     "grants/refresh_token",
 )
-CLIENT: Final = ("attempts", "flow", "refresh", "disconnect", "login", "connections", "rotate")
+CLIENT: Final = ("attempts", "flow", "refresh", "told_to_wait", "disconnect", "login", "connections", "rotate")
 AREAS: Final = {
     # test_package looks at what is imported, which the mutants add to.
     "protocol": Area(("protocol/*.py",), ("protocol", "--ignore=tests/protocol/test_package.py")),
