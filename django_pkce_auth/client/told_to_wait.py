@@ -33,10 +33,10 @@ def note(connection: Connection, seconds: int, *, now: datetime) -> None:
 def seconds_left(connection: Connection, *, now: datetime) -> int:
     """Return for how long the provider does not want to be asked for new tokens, 0 where it may be."""
     try:
-        until = float(cache.get(_key(connection), 0.0))
+        until: float | None = cache.get(_key(connection))
+        return 0 if until is None else min(max(0, ceil(until - now.timestamp())), LONGEST_SECONDS)
     except Exception:
         return 0
-    return min(max(0, ceil(until - now.timestamp())), LONGEST_SECONDS)
 
 
 def _key(connection: Connection) -> str:

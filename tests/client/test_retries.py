@@ -115,13 +115,27 @@ def test_pause_is_for_these_tokens_alone(due: Connection, acme: Acme) -> None:
     assert Connection.objects.get(pk=due.pk).access_token() == "new"
 
 
-def test_cache_that_is_down_holds_nobody_up(due: Connection, acme: Acme, monkeypatch: Any) -> None:
+def test_cache_that_is_down_holds_nobody_up_and_the_log_says_so(
+    due: Connection, acme: Acme, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     def down(*args: Any, **kwargs: Any) -> None:
         raise ConnectionError("no cache")
 
     monkeypatch.setattr(told_to_wait, "cache", type("Down", (), dict.fromkeys(("get", "set"), down)))
     pause(due, acme, "60")
     assert Connection.objects.get().access_token() == "new"
+    (record,) = [record for record in caplog.records if getattr(record, "event", "") == "wait_not_kept"]
+    assert (record.levelname, record.getMessage()) == ("WARNING", "The cache did not keep a provider's wait")
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "no cache"
+
+
+def test_pause_is_kept_for_no_longer_than_it_lasts(due: Connection, acme: Acme, monkeypatch: Any) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(told_to_wait.cache, "set", lambda key, value, timeout: kept.append(timeout))
+    pause(due, acme, "7")
+    pause(due, acme, "86400")
+    assert kept == [7, 60]
 
 
 def test_tries_end_within_their_time(due: Connection, acme: Acme, monkeypatch: Any) -> None:
