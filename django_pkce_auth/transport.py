@@ -148,6 +148,12 @@ def _pool(pid: int, public_only: bool) -> httpcore2.ConnectionPool:
     )
 
 
+def shown(url: str) -> str:
+    """Return the address without what may be a secret in it: a name with a password, a query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def checked_origin(url: str, *, public_only: bool = False) -> str:
     """Return scheme, host and port of ``url``, which are safe to show; raises TransportError for what is not sent."""
     try:

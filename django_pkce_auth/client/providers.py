@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..conf import Settings
 from ..discovery import Unpublished, server_metadata
@@ -19,7 +18,7 @@ from ..protocol.pkce import S256
 from ..protocol.revocation import RevocationRequest
 from ..protocol.token import AuthorizationCodeTokenRequest, RefreshTokenRequest, TokenResponse, decode_error
 from ..provider_settings import ProviderSettings
-from ..transport import Answer, Transport, TransportError
+from ..transport import Answer, Transport, TransportError, shown
 from .errors import ConnectError, ProviderRefused, ProviderUnavailable
 from .registry import find_entry, guarded
 
@@ -74,7 +73,7 @@ class Provider:
         )
         members = answer.json()
         if answer.status != 200 or not isinstance(members, dict):
-            where = _shown(self.userinfo_url)
+            where = shown(self.userinfo_url)
             raise ProviderUnavailable(
                 f"The userinfo endpoint {where} answered {answer.status}, not 200 with a JSON object."
             )
@@ -99,7 +98,7 @@ class Provider:
         answer = _send(transport, "POST", self.token_url, entry=self.settings, headers=headers, form=form)
         members = answer.json()
         if not isinstance(members, dict) or answer.status >= 500 or answer.status == 429:
-            where = _shown(self.token_url)
+            where = shown(self.token_url)
             raise ProviderUnavailable(
                 f"The token endpoint {where} answered {answer.status} with nothing that could be used.",
                 retry_after=_retry_after(answer),
@@ -112,12 +111,6 @@ class Provider:
             # Some servers repeat what they were sent in their error texts, and ours go to the log.
             sent = [self.credentials.client_secret, *(value for name, value in form if name in _SECRET_PARAMETERS)]
             raise ProviderRefused(error.error, error.description, secrets=sent) from None
-
-
-def _shown(url: str) -> str:
-    """Return the address without what may be a secret in it: a name with a password, a query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _is_gone(answer: Answer) -> bool:

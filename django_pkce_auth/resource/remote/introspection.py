@@ -18,7 +18,7 @@ from ...protocol.client_authentication import ClientCredentials
 from ...protocol.errors import INVALID_SCOPE, OAuthError
 from ...protocol.introspection import IntrospectionRequest, IntrospectionResponse
 from ...secrets import digest
-from ...transport import HttpTransport, TransportError
+from ...transport import HttpTransport, TransportError, shown
 from ..grant import Unavailable
 
 logger = logging.getLogger("django_pkce_auth.resource")
@@ -101,7 +101,7 @@ def _ask(raw_token: str, *, server: AuthorizationServer, now: datetime) -> Mappi
             # It says that the token is active, with what a later try would find again.
             logger.info("A token is refused: its scope is malformed")
             return None
-        logger.error("A token can't be verified: %s: %s", url, error.description)
+        logger.error("A token can't be verified: %s: %s", shown(url), error.description)
         raise Unavailable from None
     return _claims(members, said, server=server, now=now)
 

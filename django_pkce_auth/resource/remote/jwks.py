@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...authorization_server import AuthorizationServer
 from ...discovery import MAX_SECONDS, Unpublished, keep, lifetime, server_metadata
 from ...jose import ALGORITHMS, MIN_RSA_BITS, TOKEN_TYPE, registry
-from ...transport import HttpTransport
+from ...transport import HttpTransport, shown
 from ..grant import Unavailable
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _keys(server: AuthorizationServer, *, renew: bool = False) -> Keys:
         document = answer.json() if answer.status == 200 else None
         listed = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(listed, list):
-            raise Unpublished(f"{url} answered {answer.status}, with no key set in it.")
+            raise Unpublished(f"{shown(url)} answered {answer.status}, with no key set in it.")
         return _usable(listed), lifetime(answer)
 
     try:
