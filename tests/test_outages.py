@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.test import Client as Browser
 
+from django_pkce_auth import outages
 from django_pkce_auth.outages import is_conflict, is_outage, persistently
 from django_pkce_auth.server.models import AccessToken, TokenFamily
 from tests.four_steps import App, bearer
@@ -173,7 +174,7 @@ def test_transaction_that_gives_way_for_ever_ends_in_503(app: App, code: str) ->
 def test_tries_are_apart_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else those that stood in each other's way would meet again, and nobody got through."""
     pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.setattr(outages, "time", SimpleNamespace(sleep=pauses.append))
     for _ in range(5):
         with pytest.raises(OperationalError), database_raises(failure(1213, "Deadlock found")):
             persistently(TokenFamily.objects.exists)

@@ -28,6 +28,19 @@ def test_slow():
     open("tries", "a").write("x")
     assert False
 """
+SETS_THE_CLOCK = """
+import time
+
+def test_later(monkeypatch):
+    real, sleeps = time.monotonic, []
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 3600)
+    monkeypatch.setattr(time, "sleep", sleeps.append)
+    end = real() + 0.5
+    while real() < end:
+        pass
+    open("tries", "a").write("x")
+    assert sleeps
+"""
 
 
 def run(directory: Path, program: str) -> tuple[str, int]:
@@ -58,7 +71,8 @@ def test_failure_while_the_machine_stood_still_is_tried_again(
     assert ran == tries
 
 
-def test_failure_while_the_machine_ran_stays_one(tmp_path: Path) -> None:
-    last, ran = run(tmp_path, FAILS)
+@pytest.mark.parametrize("program", [FAILS, SETS_THE_CLOCK])
+def test_failure_while_the_machine_ran_stays_one(program: str, tmp_path: Path) -> None:
+    last, ran = run(tmp_path, program)
     assert last.startswith("1 failed in"), last
     assert ran == 1

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -197,7 +198,7 @@ def test_purge_stops_when_time_is_up_and_goes_on_at_the_next_run(
 ) -> None:
     fill(app, alice, rows=20, expires_at=timezone.now() - AGO)
     clock = iter(range(0, 10_000, 1))
-    monkeypatch.setattr(pkce_purge.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(pkce_purge, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     first = run(batch=2, max_seconds=12)
     assert first["done"] is False
     assert 0 < first["removed"]["access tokens"] < 20
