@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -39,10 +40,11 @@ def families_of_others(phone: App) -> None:
 
 
 @contextmanager
-def slow_to_end_families() -> Iterator[None]:
+def slow_to_end_families(reached: Event) -> Iterator[None]:
     def paused(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         if sql.startswith("UPDATE") and TokenFamily._meta.db_table in sql:
-            time.sleep(0.5)
+            reached.set()
+            time.sleep(0.4)
         return execute(sql, *rest)
 
     with connection.execute_wrapper(paused):
@@ -51,16 +53,17 @@ def slow_to_end_families() -> Iterator[None]:
 
 def redeem_what_a_withdrawal_has(redeem: Callable[[], Any], client: Client, user: Any, *, times: int) -> None:
     """So many redeem at once what the withdrawal has removed already, while it has yet to end the families."""
+    reached = Event()
 
     def end() -> Any:
-        with slow_to_end_families():
+        with slow_to_end_families(reached):
             return withdraw(user=user, client=client, now=timezone.now())
 
-    def a_moment_later() -> Any:
-        time.sleep(0.1)
+    def then_redeem() -> Any:
+        assert reached.wait(30)
         return redeem()
 
-    *answers, _ = at_once(*[a_moment_later] * times, end)
+    *answers, _ = at_once(*[then_redeem] * times, end)
     assert {answer.status_code for answer in answers} <= {200, 400}
     for answer in answers:
         if answer.status_code == 200:
@@ -93,18 +96,19 @@ def test_approval_at_the_moment_of_a_withdrawal_brings_back_nothing_else(
     app: App, signed_in: Browser, alice: Any, more: str
 ) -> None:
     approve(signed_in, app.link(scopes=("read", "profile")))
+    reached = Event()
 
     def end() -> Any:
-        with slow_to_end_families():
+        with slow_to_end_families(reached):
             return withdraw(user=alice, client=app.client, now=timezone.now())
 
-    def press_a_moment_later() -> Any:
-        time.sleep(0.15)
+    def then_press() -> Any:
+        assert reached.wait(30)
         browser = Browser()
         browser.cookies = signed_in.cookies
         return returned(browser.post(app.link(scopes=(more,)), {"decision": "approve"}))
 
-    _, back = at_once(end, press_a_moment_later)
+    _, back = at_once(end, then_press)
     assert Consent.objects.get().scopes == (more,)
     assert app.redeem(back["code"]).json()["scope"] == more
     assert signed_in.get(app.link(scopes=("profile",))).status_code == 200  # the page, which asks

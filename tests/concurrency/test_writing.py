@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
@@ -38,17 +39,19 @@ def code(app: App) -> DeviceCode:
 
 def while_it_is_held(code: DeviceCode, write_it: Callable[[], Any], **changed: Any) -> Any:
     """Return what ``write_it`` returns, begun while another transaction has changed the row and has yet to commit."""
+    held = Event()
 
     def hold() -> None:
         with transaction.atomic():
             DeviceCode.objects.filter(pk=code.pk).update(**changed)
-            time.sleep(0.5)
+            held.set()
+            time.sleep(0.3)
 
-    def a_moment_later() -> Any:
-        time.sleep(0.2)
+    def then_write() -> Any:
+        assert held.wait(30)
         return write_it()
 
-    _, written = at_once(hold, a_moment_later)
+    _, written = at_once(hold, then_write)
     code.refresh_from_db()
     return written
 

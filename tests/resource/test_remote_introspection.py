@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from threading import Event
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import RequestFactory, override_settings
+from django.utils import timezone
 
 from django_pkce_auth.resource import require_scopes
 from django_pkce_auth.resource.remote import introspection
@@ -152,12 +154,14 @@ def test_kept_answers_are_bounded_and_hold_no_token(issuer: Issuer, monkeypatch:
     assert "token-9" not in repr(introspection._answers)
 
 
-def test_kept_answer_does_not_outlive_the_token(issuer: Issuer) -> None:
-    issuer.tokens["good"]["exp"] = int(time.time()) + 2
+def test_kept_answer_does_not_outlive_the_token(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = timezone.now().replace(microsecond=0) + timedelta(minutes=4)
+    issuer.tokens["good"]["exp"] = int(ends.timestamp())
     with use(issuer, cache_seconds=300):
-        assert call("good").status_code == 200
-        time.sleep(issuer.tokens["good"]["exp"] - time.time() + 0.05)
-        assert refused("good")
+        for now, status in ((timezone.now(), 200), (ends - timedelta(microseconds=1), 200), (ends, 401)):
+            monkeypatch.setattr(timezone, "now", lambda now=now: now)
+            assert call("good").status_code == status
+    assert len(issuer.forms) == 1
 
 
 @pytest.mark.parametrize("answer", [(500, {}), (401, {"error": "invalid_client"}), (200, b"<html>"), (200, [])])
