@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from django_pkce_auth.transport import MAX_ANSWER_BYTES, Answer, HttpTransport, TransportError
+from django_pkce_auth.transport import MAX_ANSWER_BYTES, Answer, HttpTransport, TransportError, shown
 from tests.socket_server import Behaviour, Server, answer, drips, sends
 
 DEADLINE = 1.0
@@ -292,3 +292,16 @@ def test_body_that_is_not_json_is_read_as_none(body: bytes) -> None:
 
 def test_repr_of_an_answer_shows_no_token() -> None:
     assert "secret" not in repr(Answer(200, b"secret", {"x": "secret"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://acme.example/oauth/token", "https://acme.example/oauth/token"),
+        ("https://me:secret@acme.example:8443/token?key=secret#secret", "https://acme.example:8443/token"),
+        ("https://secret@[2001:db8::1]/", "https://[2001:db8::1]/"),
+        ("http://a@secret@127.0.0.1:8000", "http://127.0.0.1:8000"),
+    ],
+)
+def test_address_is_shown_without_what_may_be_secret(url: str, said: str) -> None:
+    assert shown(url) == said

@@ -70,6 +70,20 @@ def test_log_says_who_answered_and_what_to_look_at(
     assert f"{issuer.url}/introspect: {why}" in caplog.text
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_log_says_nothing_of_a_secret_in_the_address(
+    answers: bool, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.answers["/introspect?key=in-query"] = (500, {})
+    origin = issuer.url if answers else "http://127.0.0.1:1"
+    url = f"{origin.replace('://', '://api:pass-word@')}/introspect?key=in-query"
+    with use(issuer, introspection_url=url), caplog.at_level("DEBUG"):
+        assert call("good").status_code == 503
+    assert origin in caplog.text
+    assert "pass-word" not in caplog.text
+    assert "in-query" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "changes",
     [
