@@ -164,7 +164,7 @@ def _try_refresh(connection: Connection, transport: Transport | None, now: datet
         return False
     except ProviderUnavailable as error:
         if error.retry_after:
-            told_to_wait.note(connection, error.retry_after, now=now)
+            told_to_wait.note(connection, error.retry_after, now=max(now, timezone.now()))
         count("connection_refresh_failed", provider=connection.provider)
         logger.warning(
             "Connection %s was not refreshed: %s", connection.pk, error, extra={"event": "connection_refresh_failed"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -90,6 +90,20 @@ def test_provider_is_not_asked_before_the_time_that_it_named(due: Connection, ac
         refresh.access_token(Connection.objects.get(), transport=None, now=early)
     assert not acme.asked()
     assert refresh.access_token(Connection.objects.get(), transport=None, now=late) == "new"
+
+
+def test_pause_begins_when_the_provider_answers(due: Connection, acme: Acme) -> None:
+    answered: list[datetime] = []
+
+    def slowly(sent: Sent) -> Answer:
+        time.sleep(0.3)
+        answered.append(timezone.now())
+        return Answer(429, b"{}", {"retry-after": "7"})
+
+    acme.answers[TOKEN_URL] = slowly
+    with pytest.raises(ProviderUnavailable):
+        due.access_token()
+    assert told_to_wait.seconds_left(due, now=answered[0] + timedelta(seconds=6.9)) == 1
 
 
 def test_token_that_is_still_valid_serves_during_the_pause(due: Connection, acme: Acme) -> None:
