@@ -114,7 +114,7 @@ def test_new_tokens_are_stored_though_their_scope_can_not_be_read(due: Connectio
 
 def test_refresh_takes_one_read_a_claim_a_store_and_a_release(due: Connection, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(4):
-        due.access_token()
+        due.access_token(now=timezone.now() + timedelta(minutes=1))
 
 
 def test_stale_object_gets_what_another_process_stored(due: Connection, acme: Acme) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_pause_begins_when_the_provider_answers(due: Connection, acme: Acme) -> 
     acme.answers[TOKEN_URL] = slowly
     with pytest.raises(ProviderUnavailable):
         due.access_token()
-    assert told_to_wait.seconds_left(due, now=answered[0] + timedelta(seconds=6.9)) == 1
+    assert told_to_wait.seconds_left(due, now=answered[0] + timedelta(seconds=6.9)) >= 1
 
 
 def test_token_that_is_still_valid_serves_during_the_pause(due: Connection, acme: Acme) -> None:
@@ -114,10 +115,11 @@ def test_token_that_is_still_valid_serves_during_the_pause(due: Connection, acme
 
 
 def test_pause_ends_after_a_minute_however_long_the_provider_said(due: Connection, acme: Acme) -> None:
+    began = timezone.now()
     pause(due, acme, "86400")
-    now = timezone.now()
-    assert 59 <= told_to_wait.seconds_left(due, now=now) <= 60
-    assert told_to_wait.seconds_left(due, now=now + timedelta(seconds=61)) == 0
+    assert told_to_wait.seconds_left(due, now=began) == 60
+    assert told_to_wait.seconds_left(due, now=began + timedelta(seconds=59.9)) >= 1
+    assert told_to_wait.seconds_left(due, now=timezone.now() + timedelta(seconds=60)) == 0
 
 
 def test_pause_is_for_these_tokens_alone(due: Connection, acme: Acme) -> None:
@@ -158,9 +160,10 @@ def test_pause_is_kept_for_no_longer_than_it_lasts(due: Connection, acme: Acme, 
 def test_tries_end_within_their_time(due: Connection, acme: Acme, monkeypatch: Any) -> None:
     monkeypatch.setattr(refresh, "BACKOFF_SECONDS", (5.0, 5.0))
     monkeypatch.setattr(refresh, "PATIENCE_SECONDS", 0.1)
+    paused: list[float] = []
+    monkeypatch.setattr(refresh, "time", SimpleNamespace(monotonic=time.monotonic, sleep=paused.append))
     acme.answers[TOKEN_URL] = Answer(503, b"")
-    began = time.monotonic()
     with pytest.raises(ProviderUnavailable):
         due.access_token()
-    assert time.monotonic() - began < 5, "it paused"
+    assert paused == []
     assert len(acme.asked()) == 1
