@@ -57,11 +57,11 @@ def sends(*pieces: bytes, close: bool = False) -> Behaviour:
 
 
 def drips(head: bytes, byte: bytes) -> Behaviour:
-    """Send ``head`` at once and then a byte each 50 ms, for as long as somebody reads."""
+    """Send ``head`` at once and then a byte each 50 ms, for as long as somebody reads, and no longer than 20 s."""
 
     def behave(connection: socket.socket) -> None:
         connection.sendall(head)
-        for _ in range(100):
+        for _ in range(400):
             connection.sendall(byte)
             time.sleep(0.05)
 

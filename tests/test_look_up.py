@@ -101,7 +101,7 @@ def test_silent_names_are_not_more_than_a_limit_of_threads(resolver: Resolver) -
             look_up(f"{number}.{SILENT}", 443, end=soon(0))
     with pytest.raises(TooSlow, match="Too many"):
         look_up(f"more.{SILENT}", 443, end=soon(5))
-    assert len(resolver.asked) == module.MAX_UNDER_WAY
+    wait_until(lambda: len(resolver.asked) == module.MAX_UNDER_WAY)
     resolver.end.set()
     wait_until(lambda: not module._under_way(os.getpid())._questions)
     assert look_up("fast.example", 443, end=soon(5)) == ["192.0.2.7"]
@@ -119,7 +119,7 @@ def test_machine_that_has_no_thread_left_is_too_slow(resolver: Resolver, monkeyp
 
 
 def wait_until(holds: Any) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -137,14 +137,14 @@ def test_request_to_a_silent_name_ends_at_the_deadline(public_only: bool, resolv
 def test_process_ends_though_the_resolver_is_silent() -> None:
     program = """
 import socket, time
-socket.getaddrinfo = lambda *_, **__: time.sleep(30)
+socket.getaddrinfo = lambda *_, **__: time.sleep(300)
 from django_pkce_auth.look_up import TooSlow, look_up
 try:
     look_up("silent.example", 443, end=time.monotonic() + 0.1)
 except TooSlow:
     print("too slow")
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=10, check=True)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout == "too slow\n"
 
 
@@ -163,4 +163,4 @@ if pid := os.fork():
 socket.getaddrinfo = lambda *_, **__: [(2, 1, 6, "", ("192.0.2.7", 443))]
 os._exit(0 if look_up("a.example", 443, end=time.monotonic() + 5) == ["192.0.2.7"] else 1)
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", program], timeout=15, check=True)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], timeout=60, check=True)

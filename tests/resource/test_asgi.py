@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic, sleep
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -106,13 +106,12 @@ def test_guard_runs_on_a_running_loop(alice: Any) -> None:
 def test_connections_do_not_wait_for_each_other_while_the_issuer_is_slow(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = issuer.answer
+    answer, all_of_them = issuer.answer, Barrier(10)
 
-    def slowly(*request: Any) -> Any:
-        sleep(0.3)
+    def once_all_have_asked(*request: Any) -> Any:
+        all_of_them.wait(4)
         return answer(*request)
 
-    monkeypatch.setattr(issuer, "answer", slowly)
     entry = {
         "issuer": issuer.url,
         "verification": "introspection",
@@ -121,20 +120,23 @@ def test_connections_do_not_wait_for_each_other_while_the_issuer_is_slow(
         "client_secret": "a-secret-that-the-issuer-gave-to-us-01234567",
     }
 
-    async def one(number: int) -> None:
-        async def send(message: Any) -> None: ...
+    async def one(number: int) -> int:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": "/", "headers": header(f"token-{number}")}
         await BearerASGI(Mounted(), "read")(scope, None, send)  # type: ignore[arg-type]
+        return int(sent[0]["status"])
 
-    async def main() -> float:
+    async def main() -> list[int]:
         await one(10)  # makes the pool of connections
-        begun = monotonic()
-        await asyncio.gather(*(one(number) for number in range(10)))
-        return monotonic() - begun
+        monkeypatch.setattr(issuer, "answer", once_all_have_asked)
+        return await asyncio.gather(*(one(number) for number in range(10)))
 
     with override_settings(PKCE_AUTH=django_settings.PKCE_AUTH | {"AUTHORIZATION_SERVER": entry}):
-        assert asyncio.run(main()) < 2
+        assert asyncio.run(main()) == [401] * 10
     assert len(issuer.forms) == 11
 
 

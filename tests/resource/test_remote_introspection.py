@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from functools import partial
-from threading import Event
+from threading import Barrier, Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,13 +144,14 @@ def test_view_can_not_change_what_the_next_request_is_told(issuer: Issuer) -> No
 
 
 def test_answers_are_kept_for_seconds_good_and_bad(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(5):
+    now = time.monotonic()
+    for passed in (0, 1, 5, 9, 9.9):
+        monkeypatch.setattr(introspection, "time", SimpleNamespace(monotonic=lambda passed=passed: now + passed))
         assert call("good").status_code == 200
         assert refused("bad")
     assert len(issuer.forms) == 2
     issuer.tokens["good"]["active"] = False
-    clock = time.monotonic()
-    monkeypatch.setattr(introspection.time, "monotonic", lambda: clock + 11)
+    monkeypatch.setattr(introspection, "time", SimpleNamespace(monotonic=lambda: now + 10))
     assert refused("good")
 
 
@@ -194,30 +196,41 @@ def test_server_that_says_nothing_is_503_and_nothing_is_kept(
 
 def test_server_that_hangs_holds_one_request_at_a_time(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(introspection, "SLOW_SECONDS", 0.5)
-    monkeypatch.setattr(introspection, "HttpTransport", partial(HttpTransport, deadline=1.0))
-    answer, goes_on, asked = issuer.answer, Event(), []
+    monkeypatch.setattr(introspection, "HttpTransport", partial(HttpTransport, deadline=30.0))
+    answer, goes_on = issuer.answer, Event()
 
-    def hang(path: str, *rest: Any) -> Any:
-        asked.append(path)
-        if path == "/introspect":
-            goes_on.wait(20)
-        return answer(path, *rest)
+    def hang(*request: Any) -> Any:
+        goes_on.wait(0.5 if issuer.answers else 20)
+        return answer(*request)
 
     monkeypatch.setattr(issuer, "answer", hang)
+    issuer.answers["/introspect"] = (500, {})
     with use(issuer, introspection_url=f"{issuer.url}/introspect"):
-        assert call("good").status_code == 503
+        assert [call("good").status_code for _ in range(2)] == [503] * 2
+        assert len(issuer.asked) == 2
+        issuer.answers.clear()
         with ThreadPoolExecutor(9) as threads:
-            assert {answer.status_code for answer in threads.map(call, ["good"] * 9)} == {503}
-        assert len(asked) == 2
-        goes_on.set()
-        assert call("good").status_code == 200
+            asking = as_completed([threads.submit(call, "good") for _ in range(9)], timeout=15)
+            assert [next(asking).result().status_code for _ in range(8)] == [503] * 8
+            goes_on.set()
+            assert next(asking).result().status_code == 200
+        assert len(issuer.asked) == 3
         with ThreadPoolExecutor(4) as threads:
             assert [answer.status_code for answer in threads.map(call, "bcde")] == [401] * 4
-        assert len(asked) == 7
+        assert len(issuer.asked) == 7
 
 
-def test_server_that_fails_at_once_is_asked_by_everybody(issuer: Issuer) -> None:
+def test_server_that_fails_at_once_is_asked_by_everybody(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection, "SLOW_SECONDS", 60)
     issuer.answers["/introspect"] = (500, {})
+    assert call("a").status_code == 503
+    answer, all_of_them = issuer.answer, Barrier(4)
+
+    def once_all_have_asked(*request: Any) -> Any:
+        all_of_them.wait(4)
+        return answer(*request)
+
+    monkeypatch.setattr(issuer, "answer", once_all_have_asked)
     with ThreadPoolExecutor(4) as threads:
-        assert [answer.status_code for answer in threads.map(call, "abcd")] == [503] * 4
-    assert issuer.asked.count("/introspect") == 4
+        assert [answer.status_code for answer in threads.map(call, "bcde")] == [503] * 4
+    assert issuer.asked.count("/introspect") == 5

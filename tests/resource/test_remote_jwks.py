@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,6 +54,11 @@ def who(request: HttpRequest) -> HttpResponse:
 
 def call(token: str, path: str = "/api") -> Any:
     return who(RequestFactory().get(path, headers={"Authorization": f"Bearer {token}"}))
+
+
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    clock = discovery.time.monotonic
+    monkeypatch.setattr(discovery, "time", SimpleNamespace(monotonic=lambda: clock() + seconds))
 
 
 def refused(token: str) -> bool:
@@ -233,8 +238,7 @@ def test_unknown_kid_asks_for_the_keys_once_and_not_again_for_a_while(
 ) -> None:
     issuer.keys = [issuer.public("RS256")]
     assert call(issuer.sign("RS256")).status_code == 200
-    clock = time.monotonic()
-    monkeypatch.setattr(discovery.time, "monotonic", lambda: clock + discovery.RETRY_SECONDS + 1)
+    later(monkeypatch, discovery.RETRY_SECONDS + 1)
     issuer.keys.append(issuer.public("ES256"))
     assert call(issuer.sign("ES256")).status_code == 200
     assert issuer.asked.count("/jwks") == 2
@@ -246,8 +250,7 @@ def test_unknown_kid_asks_for_the_keys_once_and_not_again_for_a_while(
 def test_key_that_is_gone_ends_with_the_kept_set(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call(issuer.sign()).status_code == 200
     issuer.keys = [issuer.public("RS256")]
-    clock = time.monotonic()
-    monkeypatch.setattr(discovery.time, "monotonic", lambda: clock + discovery.USUAL_SECONDS + 1)
+    later(monkeypatch, discovery.USUAL_SECONDS + 1)
     assert refused(issuer.sign())
 
 
@@ -266,16 +269,14 @@ def test_keys_that_can_not_be_had_are_503_and_recover(
     assert f"Tokens can't be verified: {issuer.url}/jwks answered {answer[0]}" in caplog.text
     assert token not in caplog.text
     del issuer.answers["/jwks"]
-    clock = time.monotonic()
-    monkeypatch.setattr(discovery.time, "monotonic", lambda: clock + discovery.RETRY_SECONDS + 1)
+    later(monkeypatch, discovery.RETRY_SECONDS + 1)
     assert call(token).status_code == 200
 
 
 def test_kept_keys_serve_while_the_issuer_is_down(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call(issuer.sign()).status_code == 200
     issuer.answers["/jwks"] = (500, {})
-    clock = time.monotonic()
-    monkeypatch.setattr(discovery.time, "monotonic", lambda: clock + discovery.USUAL_SECONDS + 1)
+    later(monkeypatch, discovery.USUAL_SECONDS + 1)
     assert call(issuer.sign()).status_code == 200
 
 

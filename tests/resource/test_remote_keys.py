@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey
 
 from django_pkce_auth import discovery
 from tests.resource.issuer import KEYS, Issuer
-from tests.resource.test_remote_jwks import call, refused, use
+from tests.resource.test_remote_jwks import call, later, refused, use
 
 HEADER = {"alg": "ES256", "typ": "at+jwt", "kid": "ES256"}
 
@@ -113,11 +113,6 @@ def test_token_with_more_or_less_around_it_is_refused(issuer: Issuer) -> None:
         assert refused(changed)
 
 
-def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    clock = time.monotonic
-    monkeypatch.setattr(discovery.time, "monotonic", lambda: clock() + seconds)
-
-
 def slow_down(issuer: Issuer, monkeypatch: pytest.MonkeyPatch, wait: Callable[[], object]) -> None:
     answer = issuer.answer
 
@@ -141,7 +136,7 @@ def test_flood_of_unknown_keys_is_one_question_and_keeps_nobody_waiting(
     later(monkeypatch, discovery.RETRY_SECONDS + 1)
     monkeypatch.setattr(discovery, "RENEWAL_WAIT_SECONDS", 0.05)
     go_on = Event()
-    slow_down(issuer, monkeypatch, lambda: go_on.wait(3))
+    slow_down(issuer, monkeypatch, lambda: go_on.wait(4))
     with ThreadPoolExecutor(16) as threads:
         flood = [threads.submit(call, issuer.sign(header={"kid": f"made-up-{number}"})) for number in range(15)]
         assert threads.submit(call, good).result().status_code == 200
@@ -157,6 +152,7 @@ def test_key_that_is_new_is_fetched_once_for_all_who_wait(issuer: Issuer, monkey
     issuer.keys = [issuer.public("RS256")]
     assert call(issuer.sign("RS256")).status_code == 200
     later(monkeypatch, discovery.RETRY_SECONDS + 1)
+    monkeypatch.setattr(discovery, "RENEWAL_WAIT_SECONDS", 20)
     issuer.keys.append(issuer.public("ES256"))
     slow_down(issuer, monkeypatch, lambda: time.sleep(0.1))
     assert at_once([issuer.sign()] * 12) == [200] * 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,16 +43,15 @@ def raw(alice: Any) -> str:
     return issue_access_token(alice, ["read"])
 
 
-def ask(raw: str, *, later: float = 0) -> Grant:
-    settings = conf.settings()
-    now = timezone.now() + timedelta(seconds=later)
+def ask(raw: str, *, now: datetime | None = None) -> Grant:
+    settings, now = conf.settings(), now or timezone.now()
     return verify(f"Bearer {raw}", scopes=("read",), resource=settings.resources.own, settings=settings, now=now)
 
 
-def queries(raw: str, *, later: float = 0) -> int:
+def queries(raw: str, *, now: datetime | None = None) -> int:
     """Ask once, and return the SELECTs that it took; the note of the last use is none."""
     with CaptureQueriesContext(connection) as captured:
-        ask(raw, later=later)
+        ask(raw, now=now)
     return sum(query["sql"].startswith("SELECT") for query in captured)
 
 
@@ -172,15 +171,17 @@ def test_entry_written_after_the_end_does_not_count(raw: str) -> None:
 
 
 def test_entry_dies_by_our_clock_and_with_the_token(raw: str) -> None:
-    assert queries(raw) == 1
-    assert queries(raw, later=59) == 0
-    assert queries(raw, later=61) == 1
-    TokenFamily.objects.update(expires_at=timezone.now() + timedelta(seconds=30))
+    now, moment = timezone.now(), timedelta(microseconds=1)
+    assert queries(raw, now=now) == 1
+    assert queries(raw, now=now + timedelta(seconds=60) - moment) == 0
+    assert queries(raw, now=now + timedelta(seconds=60)) == 1
+    end = now + timedelta(seconds=30)
+    TokenFamily.objects.update(expires_at=end)
     cache.clear()
-    ask(raw)
-    assert queries(raw, later=29) == 0
+    ask(raw, now=now)
+    assert queries(raw, now=end - moment) == 0
     with pytest.raises(Refused):
-        ask(raw, later=31)
+        ask(raw, now=end)
 
 
 def test_what_is_changed_behind_our_back_counts_within_the_lifetime(raw: str) -> None:
@@ -189,7 +190,7 @@ def test_what_is_changed_behind_our_back_counts_within_the_lifetime(raw: str) ->
     TokenFamily.objects.update(revoked_at=timezone.now())
     assert ask(raw).scopes == ("read",)
     with pytest.raises(Refused):
-        ask(raw, later=61)
+        ask(raw, now=timezone.now() + timedelta(seconds=61))
 
 
 def test_user_is_read_when_asked_for_and_is_nobody_once_gone(raw: str, alice: Any) -> None:
@@ -243,12 +244,13 @@ def test_cache_that_hangs_holds_one_request_up_and_not_all(raw: str, monkeypatch
     ask(raw)
     with monkeypatch.context() as hanging:
         hanging.setattr(verified, "cache", Hanging())
+        hanging.setattr(verified, "PAUSE_SECONDS", 60)
         assert [queries(raw) for _ in range(3)] == [1, 1, 1]
         assert asked == ["get"]
         revoke_family(TokenFamily.objects.get().pk, reason=TokenFamily.Reason.USER, now=timezone.now(), using="default")
         assert asked == ["get", "set"]
         assert status(raw) == NOT_TAKEN
-    assert 0 < verified._pauses["end"] - time.monotonic() <= verified.PAUSE_SECONDS
+    assert 0 < verified._pauses["end"] - time.monotonic() <= 60
     monkeypatch.setitem(verified._pauses, "end", time.monotonic())
     other = issue_access_token(get_user_model().objects.get(), ["read"])
     assert [queries(other), queries(other)] == [1, 0]
