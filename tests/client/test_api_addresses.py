@@ -194,7 +194,7 @@ def api(tmp_path: Path) -> Iterator[tuple[int, ssl.SSLContext, list[bytes]]]:
     serving.load_cert_chain(*paths)
     seen: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
+        server.settimeout(30)
 
         def answer() -> None:
             with serving.wrap_socket(server.accept()[0], server_side=True) as stream:
@@ -219,7 +219,7 @@ def test_public_address_is_reached_by_name_certificate_and_host_header(
     port, context, seen = api
     names[HOST] = ["127.0.0.2", "127.0.0.1"]
     monkeypatch.setattr(deadline, "is_public", lambda address: ipaddress.ip_address(address).is_loopback)
-    assert get(beta(f"https://{HOST}:{port}/"), verify=context, timeout=3).json() == {}
+    assert get(beta(f"https://{HOST}:{port}/"), verify=context, timeout=20).json() == {}
     head = seen[0].decode("latin-1").lower()
     assert f"\r\nhost: {HOST}:{port}\r\n" in head
     assert f"\r\nauthorization: bearer {ACCESS_TOKEN}".lower() in head

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -212,7 +213,8 @@ def test_mark_that_came_with_the_link_is_not_kept(app: App, db: None) -> None:
 def test_mark_grows_old(app: App, signed_in: Browser) -> None:
     where = log_in_behind(signed_in, sign_in_again(signed_in, app.link_with(prompt="login")))
     assert signed_in.get(where).status_code == 200
-    with patch("django.core.signing.time.time", return_value=time.time() + MARK_LIFETIME.total_seconds() + 1):
+    old = time.time() + MARK_LIFETIME.total_seconds() + 1
+    with patch("django.core.signing.time", SimpleNamespace(time=lambda: old)):
         assert asks_to_sign_in_again(signed_in.get(where))
 
 

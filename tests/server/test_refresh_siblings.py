@@ -70,7 +70,11 @@ def test_client_that_lost_an_answer_goes_on_with_the_sibling(app: App, tokens: d
 
 
 @pytest.mark.usefixtures("database")
-def test_siblings_used_at_the_same_moment_end_nothing(app: App, tokens: dict[str, Any]) -> None:
+def test_siblings_used_at_the_same_moment_end_nothing(
+    app: App, tokens: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
     one, other = siblings(app, tokens)
     kept = app.refresh(one["refresh_token"]).json()
     assert app.refresh(other["refresh_token"]).status_code == 400

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -148,7 +149,7 @@ def test_key_that_was_never_committed_signs_nothing_after() -> None:
 def test_process_keeps_its_key_for_a_minute_and_sees_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     first = add()
     clock = 1000.0
-    monkeypatch.setattr(keys.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: clock))
     assert kid(NOW + timedelta(seconds=KEPT_SECONDS)) == first.kid
     second = rotate()
     clock += KEPT_SECONDS - 1
