@@ -14,14 +14,14 @@ from tests.four_steps import bearer
 
 @pytest.fixture
 def later() -> Iterator[Callable[..., None]]:
-    """Let time pass: ``later(seconds=61)`` from the present, for everything that asks Django for the time."""
-    real, passed = timezone.now, [timedelta()]
+    """Let time pass: ``later(seconds=61)``, and none by itself, for everything that asks Django for the time."""
+    clock = [timezone.now()]
 
     def now() -> datetime:
-        return real() + passed[0]
+        return clock[0]
 
     def move(**amount: float) -> None:
-        passed[0] += timedelta(**amount)
+        clock[0] += timedelta(**amount)
 
     with patch("django.utils.timezone.now", now):
         yield move
