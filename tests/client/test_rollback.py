@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -15,7 +15,7 @@ from django.db import OperationalError, connections, transaction
 from django.db import connection as database
 from django.utils import timezone
 
-from django_pkce_auth.client import refresh
+from django_pkce_auth.client import apart, refresh
 from django_pkce_auth.client.api import ConnectionAuth
 from django_pkce_auth.client.errors import ReconnectRequired
 from django_pkce_auth.client.models import Connection
@@ -85,24 +85,30 @@ def test_refresh_behind_a_call_of_the_api_outlives_a_rollback(row_locks: None, d
 
 @pytest.mark.concurrency
 def test_refresh_outlives_a_rollback_though_another_request_looks_at_the_row_just_now(
-    row_locks: None, due: Connection, acme: Acme
+    row_locks: None, due: Connection, acme: Acme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locked = threading.Event()
+    locked, go_on = threading.Event(), threading.Event()
 
     def look() -> None:
         try:
             with transaction.atomic():
                 Connection.objects.select_for_update().get()
                 locked.set()
-                time.sleep(0.05)
+                go_on.wait(5)
         finally:
             database.close()
 
     other = threading.Thread(target=look)
+
+    def pause(_: float) -> None:
+        go_on.set()
+        other.join()
+
+    monkeypatch.setattr(apart, "time", SimpleNamespace(sleep=pause))
     other.start()
     assert locked.wait(5)
     rolled_back(due.access_token)
-    other.join()
+    assert not other.is_alive(), "nobody waited for it"
     assert Connection.objects.get().raw_refresh_token == NEW_REFRESH
 
 

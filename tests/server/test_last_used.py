@@ -16,7 +16,8 @@ from django_pkce_auth.server.models import Client, TokenFamily
 from tests.four_steps import App
 from tests.server.test_query_counts import on_postgresql, statements
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# One day to the end of each test.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("later")]
 
 
 @pytest.fixture
