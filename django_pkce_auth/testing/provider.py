@@ -91,7 +91,7 @@ class FakeProvider:
     def answer_next(self, body: object = b"", *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer the next request with this: bytes as they are, anything else as JSON."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._next.append(Answer(status, raw, headers or {}))
+        self._next.append(Answer(status, raw, {name.lower(): value for name, value in (headers or {}).items()}))
 
     def refuse_next(self, error: str, *, status: int = 400) -> None:
         """Answer the next request with this OAuth error, ``invalid_grant`` say."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection as database
 from django.db import transaction
@@ -30,11 +31,11 @@ from tests.fuzz.machines import examples
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 PEOPLE, SUBJECTS = ("alice", "bob"), ("ann", "ben")
-LIFETIME, AHEAD, ATTEMPT = 3600, 60, 600
+LIFETIME, AHEAD, ATTEMPT, PAUSE = 3600, 60, 600, 60
 MOODS: dict[str, Callable[[FakeProvider], None]] = {
     "no answer": lambda provider: provider.time_out_next(),
     "a page": lambda provider: provider.answer_next(b"<html>Down for maintenance</html>"),
-    "503": lambda provider: provider.answer_next(b"", status=503, headers={"Retry-After": "5"}),
+    "503": lambda provider: provider.answer_next(b"", status=503, headers={"Retry-After": str(PAUSE)}),
     "server_error": lambda provider: provider.refuse_next("server_error", status=500),
     "no token": lambda provider: provider.answer_next({"token_type": "Bearer"}),
     "invalid_client": lambda provider: provider.refuse_next("invalid_client", status=401),
@@ -65,12 +66,14 @@ class Link:
     expires: float
     key: str
     broken: bool = False
+    asked_again: float = 0
 
 
 class ConnectionLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.passed = 0.0
+        cache.clear()
         self.context = ExitStack()
         self.context.enter_context(patch("django.utils.timezone.now", self._now))
         self.context.enter_context(patch.object(refresh, "BACKOFF_SECONDS", ()))
@@ -173,7 +176,8 @@ class ConnectionLife(RuleBasedStateMachine):
         link = self.links[data.draw(st.sampled_from(sorted(self.links)))]
         readable = link.key in self.ring
         due = self.passed + AHEAD >= link.expires
-        asks = readable and due and not link.broken
+        waits = self.passed < link.asked_again
+        asks = readable and due and not link.broken and not waits
         if mood and asks:
             MOODS[mood](self.provider)
         honoured = link.refresh in self.provider._refresh_tokens
@@ -182,21 +186,23 @@ class ConnectionLife(RuleBasedStateMachine):
         try:
             token = row.access_token()
         except ReconnectRequired:
-            assert link.broken or not readable or (due and not mood and not honoured)
+            assert link.broken or not readable or (asks and not mood and not honoured)
             link.broken = True
         except ProviderUnavailable:
-            assert asks
-            assert mood
+            assert asks or waits
+            assert mood or waits
             assert self.passed >= link.expires, "what is left of the old token serves until the provider is back"
         else:
             assert readable
             assert not link.broken
-            self._handed_out(link, token, due=due, mood=mood, honoured=honoured)
+            self._handed_out(link, token, asks=asks, mood=mood, honoured=honoured)
         assert (len(self.provider.requests) > asked) == asks
+        if asks and mood == "503":
+            link.asked_again = self.passed + PAUSE
 
-    def _handed_out(self, link: Link, token: str, *, due: bool, mood: str, honoured: bool) -> None:
+    def _handed_out(self, link: Link, token: str, *, asks: bool, mood: str, honoured: bool) -> None:
         assert token in self.provider._access_tokens
-        if not due or mood:
+        if not asks or mood:
             assert token == link.access
             assert self.passed < link.expires
             return

@@ -79,6 +79,14 @@ def test_scripted_failures_come_once(fake_provider: FakeProvider, signed_in: Bro
     assert connection.access_token()
 
 
+def test_header_of_a_scripted_answer_is_written_in_any_way(fake_provider: FakeProvider, signed_in: Browser) -> None:
+    connection = due(fake_provider.connect(signed_in))
+    fake_provider.answer_next(status=429, headers={"Retry-After": "7"})
+    with pytest.raises(ProviderUnavailable) as refused:
+        connection.access_token()
+    assert refused.value.retry_after == 7
+
+
 def test_access_that_was_ended_needs_the_user(fake_provider: FakeProvider, signed_in: Browser) -> None:
     connection = due(fake_provider.connect(signed_in))
     fake_provider.forget_refresh_tokens()
