@@ -60,12 +60,12 @@ def _start(*options: str) -> tuple[subprocess.Popen[str], list[int]]:
 def test_demo_ends_on_a_signal_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
     process, ports = _start(f"--directory={tmp_path}")
     process.send_signal(number)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     if number is not signal.SIGKILL:
         assert process.returncode == 0
         assert "Stopped" in output
     for port in ports:
-        for _ in range(50):
+        for _ in range(300):
             if not _answers(port):
                 break
             time.sleep(0.1)
