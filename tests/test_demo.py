@@ -38,11 +38,18 @@ def _at(ports: list[int]) -> list[str]:
     return [f"{name}={port}" for name, port in zip(names, ports, strict=True)]
 
 
-def _start(*options: str) -> tuple[subprocess.Popen[str], list[int]]:
-    """Start the demo for people; return it once it is up, and its ports."""
-    ports = free_ports(0, 0, 0)
-    command = [sys.executable, "-m", "example_project.demo", *_at(ports)]
-    process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The demo for people, just started; whatever becomes of the test, nothing of it is left for the next."""
+    command = [sys.executable, "-m", "example_project.demo", f"--directory={tmp_path}", *_at(free_ports(0, 0, 0))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def _ports(process: subprocess.Popen[str]) -> list[int]:
+    """Return its ports once it is up."""
+    ports = [int(option.rpartition("=")[2]) for option in process.args if "-port=" in option]  # type: ignore[union-attr]
     assert process.stdout is not None
     printed = ""
     for line in process.stdout:
@@ -53,12 +60,12 @@ def _start(*options: str) -> tuple[subprocess.Popen[str], list[int]]:
     for port in ports:
         assert f"http://127.0.0.1:{port}" in printed
         assert _answers(port)
-    return process, ports
+    return ports
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_demo_ends_on_a_signal_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
-    process, ports = _start(f"--directory={tmp_path}")
+def test_demo_ends_on_a_signal_and_leaves_no_process(number: signal.Signals, process: subprocess.Popen[str]) -> None:
+    ports = _ports(process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     if number is not signal.SIGKILL:
