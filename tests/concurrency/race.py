@@ -11,6 +11,8 @@ from django.db import connections
 
 Result = TypeVar("Result")
 THREADS = 16
+PATIENCE_SECONDS = 300
+"""What hangs is found all the same, and a machine may be slow."""
 
 
 def at_once(*jobs: Callable[[], Result]) -> Sequence[Result]:
@@ -21,10 +23,10 @@ def at_once(*jobs: Callable[[], Result]) -> Sequence[Result]:
         try:
             for connection in connections.all():
                 connection.ensure_connection()
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=PATIENCE_SECONDS)
             return job()
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(len(jobs)) as pool:
-        return [future.result(timeout=60) for future in [pool.submit(run, job) for job in jobs]]
+        return [future.result(timeout=PATIENCE_SECONDS) for future in [pool.submit(run, job) for job in jobs]]

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from django_pkce_auth.client.models import Connection
 from django_pkce_auth.testing.server import serve
+from tests.concurrency.race import PATIENCE_SECONDS
 
 PROCESSES = 32
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,11 +56,15 @@ def test_many_processes_cause_one_refresh(provider: Any, alice: Any, tmp_path: P
         subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(PROCESSES)
     ]
-    for process in waiting:
-        assert process.stdout is not None
-        assert process.stdout.readline().strip() == "ready", process.communicate()[1][-2000:]
-    start.touch()
-    answers = [process.communicate(timeout=60) for process in waiting]
+    try:
+        for process in waiting:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == "ready", process.communicate()[1][-2000:]
+        start.touch()
+        answers = [process.communicate(timeout=PATIENCE_SECONDS) for process in waiting]
+    finally:
+        for process in waiting:
+            process.kill()
     assert [errors[-2000:] for process, (_, errors) in zip(waiting, answers, strict=True) if process.returncode] == []
     assert [request.form["refresh_token"] for request in provider.requests] == ["old-refresh-token"]
     assert {token.strip() for token, _ in answers} == {Connection.objects.get().raw_access_token}
