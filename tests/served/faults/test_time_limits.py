@@ -36,6 +36,8 @@ NEEDED = {
     "mysql": {"exchange", "refresh", "revocation", "approval", "withdrawal", "device page"},
 }
 """What can't be answered without that which is held: on MariaDB that are rows, which can still be read."""
+MOST_AGAIN = 2
+"""Where a machine stands still for as long as a limit, that ends what nobody holds up as well."""
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def test_what_is_held_for_too_long_gives_503_until_it_is_free(limit: str, atomic
         pytest.skip("this database has no such limit")
     options = connection.settings_dict["OPTIONS"] | LIMITS[connection.vendor][limit]
     database: dict[str, Any] = {"OPTIONS": options, "ATOMIC_REQUESTS": atomic}
-    log, refused = tmp_path / "worker.log", set()
+    log, refused, again = tmp_path / "worker.log", set(), 0
     with (
         serving(1, log, environment({"DATABASES": {"default": database}})) as (worker,),
         closing(Wire(worker.port)) as wire,
@@ -84,6 +86,8 @@ def test_what_is_held_for_too_long_gives_503_until_it_is_free(limit: str, atomic
                 refused.add(name)
                 assert is_friendly(answer)
                 assert rows() == before
-                assert wire.ask(request).status == well, name
+                while (status := wire.ask(request).status) != well:
+                    again += 1
+                    assert (status, again <= MOST_AGAIN) == (503, True), name
     assert refused >= NEEDED[connection.vendor], NEEDED[connection.vendor] - refused
     assert "Traceback" not in log.read_text()
