@@ -85,7 +85,8 @@ def run(area: Area, directory: Path, mutants: list[str]) -> dict[str, str]:
     tests = [test if test.startswith("-") else f"tests/{test}" for test in area.tests]
     options = ["tests.mutation.plugin", "no:randomly", "no:cacheprovider"]
     options = [word for option in options for word in ("-p", option)] + ["--hypothesis-seed=0", "-q", "--tb=no"]
-    environment = os.environ | {"FUZZ_EXAMPLES": "3", "PYTHONPATH": "."}
+    # Hypothesis draws from sets as well, whose order is the hash seed's.
+    environment = os.environ | {"FUZZ_EXAMPLES": "3", "PYTHONHASHSEED": "0", "PYTHONPATH": "."}
     command = [sys.executable, "-m", "pytest", "--rootdir=.", "--nomigrations", *options, *tests]
     subprocess.run(command, cwd=directory, env=environment, check=True)
     outcomes: dict[str, str] = json.loads((directory / "outcomes.json").read_text())
