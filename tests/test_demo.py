@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from example_project import demo, walk
 from example_project.sites import APP, PRINT_SHOP, SERVER, SITES, Demo, SiteFailed, free_ports, running
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(autouse=True)
@@ -38,45 +40,40 @@ def _at(ports: list[int]) -> list[str]:
     return [f"{name}={port}" for name, port in zip(names, ports, strict=True)]
 
 
-@pytest.fixture
-def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The demo for people, just started; whatever becomes of the test, nothing of it is left for the next."""
-    command = [sys.executable, "-m", "example_project.demo", f"--directory={tmp_path}", *_at(free_ports(0, 0, 0))]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
-
-
-def _ports(process: subprocess.Popen[str]) -> list[int]:
-    """Return its ports once it is up."""
-    ports = [int(option.rpartition("=")[2]) for option in process.args if "-port=" in option]  # type: ignore[union-attr]
-    assert process.stdout is not None
-    printed = ""
-    for line in process.stdout:
-        printed += line
-        if "Ctrl-C" in line:
-            break
-    assert process.poll() is None, printed
-    for port in ports:
-        assert f"http://127.0.0.1:{port}" in printed
-        assert _answers(port)
-    return ports
+@contextmanager
+def _started(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """Start the demo for people; yield it once it is up, and its ports."""
+    ports = free_ports(0, 0, 0)
+    command = [sys.executable, "-m", "example_project.demo", *_at(ports)]
+    with subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            printed = ""
+            for line in process.stdout:
+                printed += line
+                if "Ctrl-C" in line:
+                    break
+            assert process.poll() is None, printed
+            for port in ports:
+                assert f"http://127.0.0.1:{port}" in printed
+                assert _answers(port)
+            yield process, ports
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_demo_ends_on_a_signal_and_leaves_no_process(number: signal.Signals, process: subprocess.Popen[str]) -> None:
-    ports = _ports(process)
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+def test_demo_ends_on_a_signal_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
+    with _started(f"--directory={tmp_path}") as (process, ports):
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     if number is not signal.SIGKILL:
         assert process.returncode == 0
         assert "Stopped" in output
-    for port in ports:
-        for _ in range(300):
-            if not _answers(port):
-                break
-            time.sleep(0.1)
-        assert not _answers(port)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while any(_answers(port) for port in ports) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(_answers(port) for port in ports)
 
 
 def test_check_that_fails_names_the_step_and_leaves_no_process(
@@ -92,9 +89,9 @@ def test_check_that_fails_names_the_step_and_leaves_no_process(
 
 
 def test_site_that_can_not_start_is_named_with_what_it_printed(tmp_path: Path) -> None:
-    server_port = free_ports(0)[0]
+    server_port, print_shop_port = free_ports(0, 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        sites = running(Demo(tmp_path, server_port, taken.getsockname()[1], 3))
+        sites = running(Demo(tmp_path, server_port, taken.getsockname()[1], print_shop_port))
         with pytest.raises(SiteFailed, match=r"(?s)app_site ended with status 1.*Address already in use"):
             sites.__enter__()
     assert not _answers(server_port)
