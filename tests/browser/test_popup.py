@@ -61,10 +61,12 @@ def test_window_that_was_closed_can_be_opened_again(visitor: Visitor) -> None:
 def test_second_click_uses_the_open_window(visitor: Visitor) -> None:
     window = open_window(visitor)
     expect(window.get_by_role("heading", name="Log in to Photo Box")).to_be_visible()
+    window.evaluate("document.title = 'of the first click'")
     before = len(visitor.context.pages)
-    visitor.page.get_by_role("button", name=IN_A_WINDOW).click()
-    visitor.page.wait_for_timeout(1000)
-    last = visitor.context.pages[-1]
+    with visitor.context.expect_event("response", lambda response: "/log-in/" in response.url) as answered:
+        visitor.page.get_by_role("button", name=IN_A_WINDOW).click()
+    last = answered.value.frame.page
+    last.wait_for_function("document.title !== 'of the first click'")
     assert len(visitor.context.pages) - before in (0, 1)
     visitor.log_in_at_server(last)
     with last.expect_event("close"):
