@@ -86,10 +86,11 @@ class Watch:
 
     def found(self) -> list[str]:
         """Return each place where a secret stands, with what stands before it."""
-        if not self.secrets:
+        noted = list(self.secrets)  # a thread that outlives its test may add to them
+        if not noted:
             return []
         places = list(self.places())
-        self.counted["values"] += len(self.secrets)
+        self.counted["values"] += len(noted)
         self.counted["tests"] += 1
         self.counted["databases"] += any(name.startswith("table") for name, _ in places)
         self.counted["statements"] += len(self.statements)
@@ -97,7 +98,7 @@ class Watch:
         self.counted["characters"] += sum(len(content) for _, content in places)
         return [
             f"{name}: …{content[max(0, at - 80) : at]!r}<{secret[:8]}…>"
-            for secret in self.secrets
+            for secret in noted
             for form in forms(secret)
             for name, content in places
             if (at := content.find(form)) >= 0
@@ -112,7 +113,7 @@ def cached() -> Iterator[str]:
     from django.core.cache import caches
 
     for cache in caches.all(initialized_only=True):
-        for key, pickled in getattr(cache, "_cache", {}).items():
+        for key, pickled in list(getattr(cache, "_cache", {}).items()):
             yield f"{key} {pickle.loads(pickled)!r}"  # noqa: S301  (our own process wrote it)
 
 
