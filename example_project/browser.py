@@ -16,6 +16,8 @@ SECRET = frozenset(
     {"code", "state", "code_challenge", "code_verifier", "csrfmiddlewaretoken", "password", "access_token"}
 )
 MAX_REDIRECTS = 8
+TIMEOUT = 60
+"""Seconds: each site asks another one meanwhile, and all of them may be on a small machine."""
 INLINE = "script:not([src]), style, [style], [onclick], [onload], [onsubmit]"
 
 
@@ -31,7 +33,7 @@ def expect(holds: object, why: str) -> None:
 class Browser:
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._http = httpx2.Client(follow_redirects=False, trust_env=False, timeout=15)
+        self._http = httpx2.Client(follow_redirects=False, trust_env=False, timeout=TIMEOUT)
         self.url = ""
         self.status = 0
         self.page = BeautifulSoup("", "html.parser")

@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 ROOT = Path(__file__).resolve().parent.parent
 SERVER, APP, PRINT_SHOP = "server_site", "app_site", "print_shop"
 SITES = (SERVER, APP, PRINT_SHOP)
-START_SECONDS = 30
+START_SECONDS = 120
 STOP_SECONDS = 5
 SCOPES = ("profile", "photos")
 JOB = "price-list-job"

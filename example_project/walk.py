@@ -9,7 +9,7 @@ import httpx2
 from rich.console import Console
 from rich.text import Text
 
-from .browser import Browser, StepFailed, expect
+from .browser import TIMEOUT, Browser, StepFailed, expect
 from .sites import JOB, SCOPES, Demo, Person
 
 __all__ = ["StepFailed", "walk"]
@@ -126,7 +126,8 @@ class _Journey:
         self._note(f"GET {url} without a token: {refused.status_code}")
         job = (JOB, self.demo.job_secret)
         form = {"grant_type": "client_credentials", "scope": "photos", "resource": self.demo.print_shop_url}
-        answer = httpx2.post(f"{self.demo.server_url}/oauth/token", data=form, auth=job, timeout=5, trust_env=False)
+        where = f"{self.demo.server_url}/oauth/token"
+        answer = httpx2.post(where, data=form, auth=job, timeout=TIMEOUT, trust_env=False)
         expect(answer.status_code == 200, f"the job got no token: {answer.text[:300]}")
         token = answer.json()["access_token"]
         expect(token.count(".") == 2, "the job's token is no JWT")
@@ -168,7 +169,7 @@ class _Journey:
     def _get(self, url: str, token: str = "") -> httpx2.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            return httpx2.get(url, headers=headers, timeout=5, trust_env=False)
+            return httpx2.get(url, headers=headers, timeout=TIMEOUT, trust_env=False)
         except httpx2.HTTPError as error:
             raise StepFailed(f"GET {url}: {type(error).__name__}") from None
 

@@ -10,7 +10,7 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": _FILE,
-        "OPTIONS": {"timeout": 20},
+        "OPTIONS": {"timeout": 60},
         "TEST": {"NAME": _FILE.with_name(f"test_{_FILE.name}")},
     }
 }

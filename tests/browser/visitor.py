@@ -10,7 +10,7 @@ from example_project.sites import Demo, Person
 INLINE = "script:not([src]), style, [style], [onclick], [onload], [onsubmit], [onerror], a[href^='javascript:']"
 # A page of this status is one that a test may ask for; Chromium reports it as an error of its own.
 STATUS_ERROR = "Failed to load resource: the server responded with a status of 4"
-WAIT_MILLISECONDS = 15_000
+WAIT_MILLISECONDS = 60_000
 expect.set_options(timeout=WAIT_MILLISECONDS)
 
 

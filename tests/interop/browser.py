@@ -9,6 +9,7 @@ import httpx2
 from bs4 import BeautifulSoup, Tag
 
 MAX_REDIRECTS = 12
+TIMEOUT = 60
 Fields = dict[str, list[str]]
 
 
@@ -23,7 +24,7 @@ class Browser:
     page: BeautifulSoup = field(default_factory=lambda: BeautifulSoup("", "html.parser"))
 
     def __post_init__(self) -> None:
-        self._http = httpx2.Client(follow_redirects=False, trust_env=False, timeout=15)
+        self._http = httpx2.Client(follow_redirects=False, trust_env=False, timeout=TIMEOUT)
 
     def close(self) -> None:
         self._http.close()

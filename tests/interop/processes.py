@@ -18,9 +18,9 @@ import httpx2
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NODE = HERE / "node"
-START_SECONDS = 30
-STOP_SECONDS = 10
-TALK_SECONDS = 60
+START_SECONDS = 120
+STOP_SECONDS = 30
+TALK_SECONDS = 300
 
 Command = Sequence[str | Path]
 

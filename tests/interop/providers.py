@@ -17,7 +17,7 @@ import httpx2
 from cryptography.fernet import Fernet
 
 from example_project.sites import Person
-from tests.interop.browser import Browser
+from tests.interop.browser import TIMEOUT, Browser
 from tests.interop.conftest import DJANGO, Site
 from tests.interop.processes import HERE, NODE, run, server
 
@@ -44,7 +44,7 @@ class Provider:
         return str(self.entry.get("issuer", ""))
 
     def call(self, token: str) -> httpx2.Response:
-        return httpx2.get(self.userinfo, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+        return httpx2.get(self.userinfo, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT, trust_env=False)
 
     def revoke(self, refresh_token: str) -> None:
         """End the grant behind our back, as a person does in the provider's own settings."""
@@ -61,7 +61,7 @@ class Provider:
         if self.entry.get("client_authentication") == "client_secret_basic":
             pair = ":".join(quote_plus(form.pop(name)) for name in ("client_id", "client_secret"))
             headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-        return httpx2.post(url, data=form, headers=headers, trust_env=False)
+        return httpx2.post(url, data=form, headers=headers, timeout=TIMEOUT, trust_env=False)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ PREVIOUS = (Path(__file__).parent / "PREVIOUS_COMMIT").read_text().strip()
 VISITORS = 4
 WALKS = 12
 """How often the flow is walked before the migration, after it, and beside the new release."""
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
