@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 
 from ..conf import Settings
 from ..json_object import clean_json_object
@@ -39,7 +40,8 @@ def apply_clients(
     """Make each ``[[client]]`` of a parsed TOML document so; return (client_id, created, changed or unchanged).
 
     A key that is left out keeps its value, or its default in a new client. Raises ValidationError for the first entry
-    that can't be; the caller's transaction then undoes the ones before it.
+    that can't be, and IntegrityError where another process registered a client in the meantime: then it can be tried
+    again. The caller's transaction undoes the entries before it.
     """
     entries = document.get("client")
     if not isinstance(entries, list) or set(document) != {"client"}:
@@ -80,13 +82,18 @@ def _checked(entry: object, where: str) -> str:
 def _apply(
     client_id: str, entry: Mapping[str, Any], settings: Settings, environ: Mapping[str, str], now: datetime
 ) -> str:
-    found = next((row for row in Client.objects.filter(client_id=client_id) if row.client_id == client_id), None)
+    found = _find(client_id)
     client = found or Client(client_id=clean_new_client_id(client_id), name=client_id)
     if found and entry.get("type", client.type) != client.type:
         raise ValidationError("the type of a client can't be changed; register another one.")
     before = None if found is None else _state(client)
     _set_fields(client, entry, settings, now)
-    client.full_clean()
+    try:
+        client.full_clean()
+    except ValidationError:
+        if found is None and _find(client_id):
+            raise IntegrityError(f"{client_id} was registered by another process in the meantime") from None
+        raise
     client.save()
     if "redirect_uris" in entry:
         set_redirect_uris(client, clean_redirect_uris(entry["redirect_uris"], public=not client.is_confidential))
@@ -95,6 +102,11 @@ def _apply(
     if before is None:
         return "created"
     return "unchanged" if before == _state(Client.objects.get(pk=client.pk)) else "changed"
+
+
+def _find(client_id: str) -> Client | None:
+    """Return the client of this very ID; some databases find one in another spelling too."""
+    return next((row for row in Client.objects.filter(client_id=client_id) if row.client_id == client_id), None)
 
 
 def _set_fields(client: Client, entry: Mapping[str, Any], settings: Settings, now: datetime) -> None:

@@ -182,3 +182,17 @@ def test_client_whose_id_may_be_a_users_key_from_before_is_changed_as_ever(tmp_p
     Client.objects.create(client_id="7", name="Seven")
     apply(tmp_path, '[[client]]\nclient_id = "7"\nname = "Seven of nine"')
     assert Client.objects.get().name == "Seven of nine"
+
+
+def test_client_that_another_process_registers_after_we_looked_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean = Client.full_clean
+
+    def late(client: Client) -> None:
+        monkeypatch.setattr(Client, "full_clean", clean)
+        Client.objects.create(client_id="photo-app", name="Photo App")
+        client.full_clean()
+
+    monkeypatch.setattr(Client, "full_clean", late)
+    assert apply(tmp_path, FILE)["photo-app"] == "created"  # what the other made is undone with our first try
