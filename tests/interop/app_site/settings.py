@@ -10,4 +10,7 @@ from example_project.settings.app_site import PKCE_AUTH as EXAMPLE
 
 ROOT_URLCONF = "tests.interop.app_site.urls"
 LOGIN_REDIRECT_URL = "pkce_auth:connections"
-PKCE_AUTH = EXAMPLE | {"PROVIDERS": EXAMPLE["PROVIDERS"] | json.loads(os.environ["INTEROP_PROVIDERS"])}
+PKCE_AUTH = EXAMPLE | {
+    "PROVIDERS": EXAMPLE["PROVIDERS"] | json.loads(os.environ["INTEROP_PROVIDERS"]),
+    "CLIENT_POLICY": "tests.interop.app_site.policy.Patient",
+}
