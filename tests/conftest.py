@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
-from django.db import connection, connections
+from django.db import connections
 from django.db.backends.dummy.base import DatabaseWrapper
 from django.test import Client as Browser
 from django.utils import timezone
@@ -21,22 +19,6 @@ from tests.socket_server import Behaviour, Server, serving
 
 # Where the package is installed its entry point names the same module, which is then loaded once.
 pytest_plugins = ["django_pkce_auth.pytest_plugin", "tests.standstill"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def emptied_by_delete() -> Iterator[None]:
-    """PostgreSQL takes a hundred times as long to TRUNCATE tables of a few rows, which ends every test of transactions.
-
-    Django deletes on MariaDB and SQLite already.
-    """
-
-    def sql_flush(self: Any, style: Any, tables: list[str], **options: Any) -> list[str]:
-        return [f"DELETE FROM {self.quote_name(table)}" for table in tables]  # noqa: S608
-
-    with ExitStack() as patches:
-        if connection.vendor == "postgresql":
-            patches.enter_context(patch.object(type(connection.ops), "sql_flush", sql_flush))
-        yield
 
 
 @pytest.fixture(autouse=True)
