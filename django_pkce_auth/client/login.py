@@ -71,6 +71,10 @@ def _connection(request: HttpRequest, completed: Completed, policy: ClientPolicy
         )
     with transaction.atomic(using=router.db_for_write(Connection)):
         user: Any = policy.create_user(provider, account) if known is None else known.user
+        if user is None:
+            raise ImproperlyConfigured(
+                f"{type(policy).__name__}.create_user returned no user; return it once saved, or raise LoginRefused."
+            )
         if not user.is_active:
             raise LoginRefused(_("The user that this account belongs to is deactivated."))
         return connections.store_once(completed, user=user, now=now)

@@ -290,6 +290,18 @@ def test_policy_lets_nobody_in_and_says_why(
     assert not django_user_model.objects.exists()
 
 
+class Forgetful(InProcessPolicy):
+    def create_user(self, provider: Any, account: Account) -> Any:
+        super().create_user(provider, account)
+
+
+def test_policy_that_returns_no_user_is_told_so(db: None, pkce_auth: Any, django_user_model: Any) -> None:
+    pkce_auth(CLIENT_POLICY="tests.client.test_log_in.Forgetful")
+    with pytest.raises(ImproperlyConfigured, match=r"^Forgetful\.create_user returned no user; return it"):
+        log_in(Browser())
+    assert not django_user_model.objects.exists()
+
+
 class Recruiter(InProcessPolicy):
     """Keeps whom it was asked to make a user for."""
 
