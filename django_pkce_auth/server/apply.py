@@ -26,6 +26,7 @@ from .clients import (
     set_redirect_uris,
 )
 from .keys import ensure_key
+from .lookups import find_client
 from .models import Client
 
 TEXTS: Final = ("name", "type", "client_uri", "policy_uri", "tos_uri", "introspects", "token_format")
@@ -82,7 +83,7 @@ def _checked(entry: object, where: str) -> str:
 def _apply(
     client_id: str, entry: Mapping[str, Any], settings: Settings, environ: Mapping[str, str], now: datetime
 ) -> str:
-    found = _find(client_id)
+    found = next((row for row in Client.objects.filter(client_id=client_id) if row.client_id == client_id), None)
     client = found or Client(client_id=clean_new_client_id(client_id), name=client_id)
     if found and entry.get("type", client.type) != client.type:
         raise ValidationError("the type of a client can't be changed; register another one.")
@@ -91,7 +92,7 @@ def _apply(
     try:
         client.full_clean()
     except ValidationError:
-        if found is None and _find(client_id):
+        if found is None and find_client(client_id, secrets=False):
             raise IntegrityError(f"{client_id} was registered by another process in the meantime") from None
         raise
     client.save()
@@ -102,11 +103,6 @@ def _apply(
     if before is None:
         return "created"
     return "unchanged" if before == _state(Client.objects.get(pk=client.pk)) else "changed"
-
-
-def _find(client_id: str) -> Client | None:
-    """Return the client of this very ID; some databases find one in another spelling too."""
-    return next((row for row in Client.objects.filter(client_id=client_id) if row.client_id == client_id), None)
 
 
 def _set_fields(client: Client, entry: Mapping[str, Any], settings: Settings, now: datetime) -> None:
